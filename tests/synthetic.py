@@ -1,0 +1,258 @@
+"""A synthetic study by seed: a plan and the aggregate that it would have led to, truth known.
+
+Latencies follow from the throughput (closed loop: latency = level / rate), so that a faster arm has
+the smaller ones, as on a server.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from pandas import DataFrame
+
+TOKENS = 64
+
+
+def make_plan(
+    *,
+    levels: tuple[int, ...] = (1, 4, 16),
+    blocks: int = 6,
+    arms: tuple[str, ...] = ("off", "on"),
+    margin: float = 2.0,
+    simulated: bool = False,
+    single_only: bool = False,
+) -> dict[str, Any]:
+    """A plan.json of one toggled model, one on the default path, and one that cannot run."""
+    models: dict[str, Any] = {
+        "gqa-small": {
+            "title": "GQA small",
+            "architecture": "GQA",
+            "stands_for": "Llama-3.1-405B",
+            "status": "toggle",
+            "arms": list(arms),
+            "blocks": blocks,
+            "reason": "",
+            "source": "config/models.yaml",
+            "condition": "",
+        },
+        "mla-small": {
+            "title": "MLA small",
+            "architecture": "MLA",
+            "stands_for": "Kimi-K2.5",
+            "status": "incompatible",
+            "arms": ["off"],
+            "blocks": blocks,
+            "reason": "16 heads a GPU need MXFP4, which this GPU lacks",
+            "source": "vLLM 0.14.1, aiter_mla.py",
+            "condition": "gfx942, TP 4",
+        },
+    }
+    if single_only:
+        del models["gqa-small"]
+    sessions = []
+    for block in range(1, blocks + 1):
+        for model, entry in models.items():
+            for arm in entry["arms"]:
+                sessions.append(
+                    {
+                        "id": f"{model}/{arm}/block-{block}",
+                        "model": model,
+                        "arm": arm,
+                        "block": block,
+                        "rank": len(sessions) + 1,
+                        "session_hash": f"{len(sessions):012x}",
+                        "command": ["vllm", "serve", model, "--max-num-seqs", "16"],
+                        "env": {"VLLM_ROCM_USE_AITER": "1" if arm == "on" else "0"},
+                        "levels": [
+                            {
+                                "concurrency": level,
+                                "requests": 10 * level,
+                                "warmup_requests": 2 * level,
+                                "run_hash": f"{len(sessions):06x}{level:06x}",
+                                "expected_s": 5.0,
+                            }
+                            for level in levels
+                        ],
+                        "expected_s": 40.0,
+                    }
+                )
+    return {
+        "schema": "ablation.plan/1",
+        "study": "mini",
+        "title": "The study in miniature",
+        "description": "Does the factor change throughput?",
+        "platform": "cpu",
+        "simulated": simulated,
+        "seed": 1,
+        "factor": {
+            "name": "aiter",
+            "title": "AITER",
+            "baseline": arms[0],
+            "arms": {
+                arm: {"label": f"AITER {arm}", "env": {}, "args": [], "evidence": f"Using {arm}"}
+                for arm in arms
+            },
+        },
+        "levels": list(levels),
+        "workload": {"input_tokens": 128, "output_tokens": TOKENS},
+        "design": {"blocks": blocks, "equivalence_margin_percent": margin, "confidence": 0.95},
+        "models": models,
+        "sessions": sessions,
+        "excluded": [
+            {
+                "model": "mla-small",
+                "arm": "on",
+                "status": "incompatible",
+                "reason": "16 heads a GPU need MXFP4, which this GPU lacks",
+                "source": "vLLM 0.14.1, aiter_mla.py",
+                "condition": "gfx942, TP 4",
+            },
+            {
+                "model": "sparse-mla",
+                "arm": "off",
+                "status": "unsupported",
+                "reason": "the sparse attention indexer has no path on this platform",
+                "source": "vLLM 0.33.0, sparse_attn_indexer.py",
+                "condition": "platform cpu",
+            },
+        ],
+        "warnings": [],
+        "expected_s": 480.0,
+        "gpu_hours": 0.0,
+        "config_hash": "c0ffee",
+        "vllm_version": "0.33.0",
+    }
+
+
+def make_runs(
+    plan: dict[str, Any],
+    seed: int = 0,
+    *,
+    effect_percent: float | dict[int, float] = 4.0,
+    cov_percent: float = 1.0,
+    block_percent: float = 1.0,
+    requests: int | None = None,
+) -> DataFrame:
+    """The aggregate of a plan: every arm but the baseline differs by ``effect_percent`` (by level)."""
+    rng = np.random.default_rng(seed)
+    shared: dict[tuple[str, int], float] = {}
+    rows = []
+    for session in plan["sessions"]:
+        model, arm, block = session["model"], session["arm"], session["block"]
+        start = pd.Timestamp("2026-01-01", tz="UTC") + pd.Timedelta(minutes=session["rank"])
+        for level in session["levels"]:
+            c = level["concurrency"]
+            key = (model, block)
+            if key not in shared:
+                shared[key] = rng.normal(0, block_percent / 100)
+            effect = effect_percent[c] if isinstance(effect_percent, dict) else effect_percent
+            planted = np.log1p(effect / 100) if arm != plan["factor"]["baseline"] else 0.0
+            noise = rng.normal(0, cov_percent / 100)
+            rate = 40 * c / (1 + c / 64) * np.exp(planted + noise + shared[key])
+            rows.append(
+                _row(plan, session, level, rate, start, requests or level["requests"], rng)
+            )
+    frame = DataFrame(rows)
+    for name in ("started_at", "ended_at"):
+        frame[name] = frame[name].astype("datetime64[us, UTC]")
+    return frame
+
+
+def _row(
+    plan: dict[str, Any], session: dict[str, Any], level: dict[str, Any], rate: float,
+    start: pd.Timestamp, requests: int, rng: np.random.Generator,
+) -> dict[str, Any]:  # fmt: skip
+    c = level["concurrency"]
+    e2e = c * TOKENS / rate
+    ttft, tpot = 0.2 * e2e, 0.8 * e2e / (TOKENS - 1)
+    row: dict[str, Any] = {
+        "study": plan["study"],
+        "model": session["model"],
+        "arm": session["arm"],
+        "block": session["block"],
+        "concurrency": c,
+        "run_hash": level["run_hash"],
+        "session_hash": session["session_hash"],
+        "launch_id": f"launch-{session['rank']}",
+        "rank": session["rank"],
+        "started_at": start,
+        "ended_at": start + pd.Timedelta(seconds=level["expected_s"]),
+        "usable": True,
+        "gates_failed": [],
+        "gate_texts": [],
+        "requests": requests,
+        "failed_requests": 0,
+        "prompt_tokens": requests * 128,
+        "output_tokens": requests * TOKENS,
+        "output_throughput_tok_s": rate,
+        "total_throughput_tok_s": 3 * rate,
+        "request_throughput_req_s": rate / TOKENS,
+        "output_throughput_run_tok_s": 0.97 * rate,
+        "ttft_count": requests,
+        "itl_count": requests * (TOKENS - 1),
+        "goodput_req_s": None,
+        "window_s": 5.0,
+        "achieved_concurrency": 0.98 * c,
+        "achieved_concurrency_little": 0.975 * c,
+        "client_cpu_share": 0.1,
+        "event_loop_lag_p99_s": 0.001,
+        "send_delay_p99_s": 0.001,
+        "batch_throughput_tok_s": (rate * np.exp(rng.normal(0, 0.01, 5))).tolist(),
+    }
+    for kind, value in {"ttft": ttft, "itl": tpot, "tpot": tpot, "e2e": e2e}.items():
+        for order, factor in {"mean": 1.0, "p50": 0.98, "p90": 1.3, "p99": 1.8}.items():
+            row[f"{kind}_{order}_s"] = value * factor * np.exp(rng.normal(0, 0.003))
+    return row
+
+
+def make_sessions(plan: dict[str, Any]) -> list[dict[str, Any]]:
+    """The sessions' evidence that this plan would have led to."""
+    result = []
+    for session in plan["sessions"]:
+        arm = session["arm"]
+        result.append(
+            {
+                "schema": "ablation.session/1",
+                "study": plan["study"],
+                "model": session["model"],
+                "arm": arm,
+                "block": session["block"],
+                "session_hash": session["session_hash"],
+                "launches": [
+                    {
+                        "launch_id": f"launch-{session['rank']}",
+                        "command": session["command"],
+                        "env": session["env"],
+                        "started_at": "2026-01-01T00:00:00Z",
+                        "ready_at": "2026-01-01T00:00:20Z",
+                        "ended_at": "2026-01-01T00:01:00Z",
+                        "ready_s": 20.0 + session["rank"] / 10,
+                        "exit": {"code": 0, "signal": None, "how": "TERM"},
+                        "versions": {"vllm": plan["vllm_version"], "torch": "2.13.0"},
+                        "hardware": {"cpu": "a CPU", "cores": 2, "memory_gib": 24},
+                        "stages": {"import": 5.0, "load": 8.0, "warm-up": 4.0, "drive": 15.0},
+                        "backends": [f"Using {arm} backend"],
+                        "warnings": [],
+                        "treatment": {
+                            "passed": True,
+                            "evidence": f"Using {arm}",
+                            "found": [f"INFO Using {arm} backend"],
+                            "text": f"the server said it used {arm}",
+                        },
+                    }
+                ],
+                "runs": [
+                    {
+                        "concurrency": level["concurrency"],
+                        "run_hash": level["run_hash"],
+                        "launch_id": f"launch-{session['rank']}",
+                        "started_at": "2026-01-01T00:00:21Z",
+                        "ended_at": "2026-01-01T00:00:30Z",
+                    }
+                    for level in session["levels"]
+                ],
+            }
+        )
+    return result

@@ -1,0 +1,1 @@
+"""The load-generating client: stamps at the socket read, decodes nothing while it measures."""

@@ -1,0 +1,307 @@
+"""A transport for httpx that records when each read came off the socket, and the bytes of it.
+
+Plain HTTP/1.1 with keep-alive over an `asyncio.Protocol` of our own. What happens for each read is kept
+to the least: one clock, one copy, and a look by llhttp for the end of the message. Nothing is decoded.
+httpx is the interface, and its cost is paid once a request, never per event.
+
+    transport = RecordingTransport("http://127.0.0.1:8000")
+    await transport.open(500)
+    async with httpx.AsyncClient(transport=transport) as client:
+        request = transport.prepare(client.build_request("POST", url, content=body))
+        recording = request.extensions["recording"]
+        await client.send(request, stream=True)      # returns when the response is whole
+        recording.stamps                             # CLOCK_MONOTONIC ns of each read
+
+Never a silent retry: a connection that fails under a request fails that request. One that the server
+closes between requests is opened again for the next request, and counted (`reopened`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+import time
+from array import array
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import httptools
+import httpx
+
+
+@dataclass(slots=True)
+class Recording:
+    """What one exchange put on the wire and when (ns of CLOCK_MONOTONIC, 0 where it did not happen)."""
+
+    sent_ns: int = 0
+    status: int = 0
+    headers: list[tuple[bytes, bytes]] = field(default_factory=list)
+    stamps: array[int] = field(default_factory=lambda: array("q"))  # one per read
+    ends: array[int] = field(default_factory=lambda: array("q"))  # offset in data after each read
+    data: bytearray = field(default_factory=bytearray)  # the bytes as read, HTTP framing included
+    complete: bool = False
+
+    def reads(self) -> list[bytes]:
+        """The bytes of each read, in order."""
+        starts = [0, *self.ends[:-1]]
+        return [bytes(self.data[a:b]) for a, b in zip(starts, self.ends, strict=True)]
+
+
+class Connection(asyncio.Protocol):
+    """One connection: at most one exchange at a time."""
+
+    def __init__(self, pool: RecordingTransport) -> None:
+        self._pool = pool
+        self._recording: Recording | None = None
+        self._done: asyncio.Future[None] | None = None
+        self._keep_alive = True
+        self._until_close = False
+        self.transport: asyncio.Transport | None = None
+        self._parser: Any = None
+
+    # asyncio's side
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Keep the transport. A high-water mark of 0 makes uvloop write at once, not at the end of
+        its loop iteration, so that the stamp of a send is that of the system call."""
+        assert isinstance(transport, asyncio.Transport)
+        self.transport = transport
+        transport.set_write_buffer_limits(high=0)
+
+    def data_received(self, data: bytes) -> None:
+        """Stamp, keep, look for the end."""
+        now = time.monotonic_ns()
+        recording = self._recording
+        if recording is None:  # bytes that nobody asked for: the connection cannot be trusted
+            self.abort()
+            return
+        recording.stamps.append(now)
+        recording.data += data
+        recording.ends.append(len(recording.data))
+        try:
+            self._parser.feed_data(data)
+        except Exception as error:
+            self._fail(httpx.RemoteProtocolError(f"not HTTP/1.1: {error}"))
+            self.abort()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """End the exchange: as it should where the body lasts until the close, else as a failure."""
+        self.transport = None
+        self._pool.forget(self)
+        recording = self._recording
+        if recording is None:
+            return
+        if exc is None and self._until_close:
+            self._finish()
+            return
+        where = f"after {len(recording.stamps)} reads" if recording.stamps else "before any byte"
+        why = f" ({exc})" if exc else ""
+        self._fail(httpx.ReadError(f"connection closed by the server {where}{why}"))
+
+    # httptools' side
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Keep a header of the response."""
+        assert self._recording is not None
+        self._recording.headers.append((name, value))
+
+    def on_headers_complete(self) -> None:
+        """Note status, and whether the body has an end of its own."""
+        assert self._recording is not None
+        self._recording.status = self._parser.get_status_code()
+        names = {name.lower() for name, _ in self._recording.headers}
+        self._until_close = not names & {b"content-length", b"transfer-encoding"}
+
+    def on_message_complete(self) -> None:
+        """The response is whole."""
+        if self._recording is None or not self._recording.status >= 200:
+            return  # 100 Continue and the like
+        self._keep_alive = self._parser.should_keep_alive()
+        self._finish()
+
+    # ours
+
+    async def exchange(self, wire: bytes, recording: Recording) -> None:
+        """Write a request and return when its response is whole; raises httpx's errors."""
+        assert self.transport is not None and self._recording is None
+        self._recording = recording
+        self._done = asyncio.get_running_loop().create_future()
+        self._parser = httptools.HttpResponseParser(self)
+        self._until_close = False
+        recording.sent_ns = time.monotonic_ns()
+        self.transport.write(wire)
+        try:
+            await self._done
+        except BaseException:  # a cancelled exchange leaves bytes in flight: the connection is spent
+            self.abort()
+            raise
+        if not self._keep_alive:
+            self.abort()
+
+    @property
+    def usable(self) -> bool:
+        """Whether another request may be sent on it."""
+        return self.transport is not None and self._keep_alive and not self.transport.is_closing()
+
+    def abort(self) -> None:
+        """Close at once."""
+        self._recording = None
+        if self.transport is not None:
+            self.transport.abort()
+
+    def _finish(self) -> None:
+        assert self._recording is not None
+        self._recording.complete = True
+        self._recording = None
+        if self._done is not None and not self._done.done():
+            self._done.set_result(None)
+
+    def _fail(self, error: httpx.TransportError) -> None:
+        self._recording = None
+        if self._done is not None and not self._done.done():
+            self._done.set_exception(error)
+
+
+class RecordedBody(httpx.AsyncByteStream):
+    """The body of a recorded response, without its framing, for those who read it through httpx."""
+
+    def __init__(self, recording: Recording) -> None:
+        self._recording = recording
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        """Yield the body in one piece."""
+        yield body_of(bytes(self._recording.data))
+
+
+class _Body:
+    def __init__(self) -> None:
+        self.parts: list[bytes] = []
+
+    def on_body(self, body: bytes) -> None:
+        self.parts.append(body)
+
+
+def body_of(raw: bytes) -> bytes:
+    """The body inside raw HTTP/1.1 response bytes; what there is of it where they are cut or broken."""
+    body = _Body()
+    try:
+        httptools.HttpResponseParser(body).feed_data(raw)
+    except httptools.HttpParserError:
+        pass
+    return b"".join(body.parts)
+
+
+class RecordingTransport(httpx.AsyncBaseTransport):
+    """Connections to one origin, opened beforehand, each carrying one request at a time.
+
+    url       http(s)://host[:port]; the path is ignored
+    opened    connections opened, ever
+    reopened  connections opened because the server had closed an idle one
+    """
+
+    def __init__(self, url: str, *, connect_timeout_s: float = 30.0) -> None:
+        parsed = httpx.URL(url)
+        if parsed.scheme not in ("http", "https") or not parsed.host:
+            raise ValueError(f"{url!r} is no http(s)://host:port address")
+        self._host = parsed.host
+        self._port = parsed.port or (443 if parsed.scheme == "https" else 80)
+        self._tls = ssl.create_default_context() if parsed.scheme == "https" else None
+        self._connect_timeout_s = connect_timeout_s
+        self._idle: list[Connection] = []
+        self._all: set[Connection] = set()
+        self._lost_idle = 0
+        self.opened = 0
+        self.reopened = 0
+
+    async def open(self, connections: int) -> None:
+        """Open connections until so many are idle. Raises httpx.ConnectError."""
+        missing = connections - len(self._idle)
+        # Few at a time: a listen queue is often 128 long and drops what is beyond.
+        for start in range(0, missing, 64):
+            made = await asyncio.gather(
+                *(self._connect() for _ in range(min(64, missing - start)))
+            )
+            self._idle.extend(made)
+
+    async def renew(self, connections: int) -> None:
+        """Close every idle connection and open fresh ones, so that none is about to be closed for
+        having been idle too long."""
+        for connection in list(self._idle):
+            self._all.discard(connection)
+            connection.abort()
+        self._idle.clear()
+        await self.open(connections)
+
+    @staticmethod
+    def prepare(request: httpx.Request) -> httpx.Request:
+        """Build the bytes of a request ahead of time, and give it its Recording."""
+        request.extensions = {
+            **request.extensions,
+            "wire": _wire(request, request.read()),
+            "recording": Recording(),
+        }
+        return request
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Send a request; return when its response is whole. Raises httpx's transport errors."""
+        wire = request.extensions.get("wire") or _wire(request, await request.aread())
+        recording = request.extensions.get("recording") or Recording()
+        connection = await self._take()
+        await connection.exchange(wire, recording)
+        if connection.usable:
+            self._idle.append(connection)
+        return httpx.Response(
+            recording.status,
+            headers=recording.headers,
+            stream=RecordedBody(recording),
+            extensions={"recording": recording},
+        )
+
+    async def aclose(self) -> None:
+        """Close every connection."""
+        connections, self._all = list(self._all), set()
+        self._idle.clear()
+        for connection in connections:
+            connection.abort()
+
+    def forget(self, connection: Connection) -> None:
+        """A connection is gone (called by the connection)."""
+        self._all.discard(connection)
+        if connection in self._idle:
+            self._idle.remove(connection)
+            self._lost_idle += 1
+
+    async def _take(self) -> Connection:
+        while self._idle:
+            connection = self._idle.pop()
+            if connection.usable:
+                return connection
+        connection = await self._connect()
+        if self._lost_idle:
+            self._lost_idle -= 1
+            self.reopened += 1
+        return connection
+
+    async def _connect(self) -> Connection:
+        loop = asyncio.get_running_loop()
+        try:
+            async with asyncio.timeout(self._connect_timeout_s):
+                _, connection = await loop.create_connection(
+                    lambda: Connection(self), self._host, self._port, ssl=self._tls
+                )
+        except TimeoutError:
+            raise httpx.ConnectTimeout(
+                f"no connection to {self._host}:{self._port} in {self._connect_timeout_s:g} s"
+            ) from None
+        except OSError as error:
+            raise httpx.ConnectError(f"{self._host}:{self._port}: {error}") from error
+        self.opened += 1
+        self._all.add(connection)
+        return connection
+
+
+def _wire(request: httpx.Request, content: bytes) -> bytes:
+    head = [request.method.encode() + b" " + request.url.raw_path + b" HTTP/1.1"]
+    head += [name + b": " + value for name, value in request.headers.raw]
+    return b"\r\n".join(head) + b"\r\n\r\n" + content

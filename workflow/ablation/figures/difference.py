@@ -1,0 +1,128 @@
+"""Difference of an arm from the baseline in percent, with interval, equivalence band and verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from pandas import DataFrame
+
+from ablation.figures.style import (
+    INK,
+    MOST_TICKS,
+    MUTED,
+    arm_styles,
+    literal,
+    look,
+    notice,
+    panels,
+    tick_levels,
+    watermark,
+)
+from ablation.statistics.metrics import METRICS, PRIMARY
+
+# Colour, shape and filling each tell the verdict; the word stands beside it.
+LOOKS = {
+    "faster": ("#0173b2", "^", True),
+    "slower": ("#d55e00", "v", True),
+    "equivalent": ("#4d4d4d", "s", True),
+    "inconclusive": ("#8a8a8a", "o", False),
+}
+
+
+def draw_difference(
+    comparisons: DataFrame, plan: Mapping[str, Any], metric: str = PRIMARY
+) -> Figure:
+    """One panel for each comparison of a model: levels from left to right, 0 in the middle."""
+    rows = comparisons[comparisons["metric"] == metric] if not comparisons.empty else comparisons
+    groups = [] if rows.empty else list(rows.groupby(["model", "arm"], sort=False))
+    with look():
+        figure, axes = panels(max(len(groups), 1))
+        if not groups:
+            notice(axes[0], "No model ran the baseline and another arm:\nthere is nothing to compare.")
+        for ax, ((model, arm), own) in zip(axes, groups, strict=False):
+            _panel(ax, str(model), str(arm), own.sort_values("concurrency"), plan, metric)
+        if groups:
+            confidence = 100 * float(plan["design"]["confidence"])
+            figure.supxlabel(
+                f"Concurrency (requests in flight), blocks n. Bars: {confidence:g} % paired t "
+                "interval; verdicts adjusted over levels (Holm).",
+                fontsize=9, color=MUTED,
+            )  # fmt: skip
+        watermark(figure, plan)
+    return figure
+
+
+def _panel(
+    ax: Axes, model: str, arm: str, rows: DataFrame, plan: Mapping[str, Any], metric: str
+) -> None:
+    styles = arm_styles(plan)
+    baseline = plan["factor"]["baseline"]
+    margin = float(plan["design"]["equivalence_margin_percent"])
+    title = plan["models"].get(model, {}).get("title") or model
+    ax.set_title(literal(f"{title}: {styles[arm].label} against {styles[baseline].label}"))
+    low = 100 * (1 / (1 + margin / 100) - 1)
+    ax.axhspan(
+        low, margin, facecolor="#eceef2", edgecolor="#d3d7de", hatch="//", linewidth=0.0,
+        label=f"equivalence band, ±{margin:g} %", zorder=0,
+    )  # fmt: skip
+    ax.axhline(0, color=INK, linewidth=0.9)
+    few = len(rows) <= MOST_TICKS
+    values = rows["difference_percent"].to_numpy(dtype=float)
+    bound = _bound(values, rows, margin)
+    for x, (_, row) in enumerate(rows.iterrows()):
+        _point(ax, x, row, metric, bound, few)
+    levels = [int(level) for level in rows["concurrency"]]
+    ticks = tick_levels(levels)
+    named = dict(zip(levels, rows["n_pairs"].astype(int), strict=True))
+    ax.set_xticks(
+        [levels.index(tick) for tick in ticks],
+        [f"{tick}\nn = {named[tick]}" if few else str(tick) for tick in ticks],
+    )
+    ax.grid(axis="x", visible=False)
+    ax.set_xlim(-0.6, len(rows) - 0.4)
+    ax.set_ylim(-bound, bound)
+    ax.set_ylabel(f"Difference in {METRICS[metric].title} (%)")
+    ax.legend(loc="lower left", fontsize=8.5)
+
+
+def _bound(values: np.ndarray, rows: DataFrame, margin: float) -> float:
+    """Half of the axis: room for all points, and for intervals unless they dwarf the points."""
+    ends = rows[["low_percent", "high_percent"]].to_numpy(dtype=float)
+    points = np.abs(values[np.isfinite(values)]).max(initial=margin)
+    widest = np.abs(ends[np.isfinite(ends)]).max(initial=margin)
+    return float(1.4 * max(min(widest, 4 * points), 1.3 * margin))
+
+
+def _point(ax: Axes, x: int, row: Any, metric: str, bound: float, few: bool) -> None:
+    verdict = str(row["verdict"])
+    color, marker, filled = LOOKS[verdict]
+    if not METRICS[metric].higher_is_better and verdict in ("faster", "slower"):
+        marker = "v" if marker == "^" else "^"
+    y = float(row["difference_percent"])
+    if not np.isfinite(y):
+        if few:
+            ax.text(
+                x, 0.98, "no pair\ninconclusive", transform=ax.get_xaxis_transform(),
+                ha="center", va="top", fontsize=8.5, color=MUTED,
+            )  # fmt: skip
+        return
+    low, high = float(row["low_percent"]), float(row["high_percent"])
+    if np.isfinite(low) and np.isfinite(high):
+        low, high = max(low, -2 * bound), min(high, 2 * bound)
+        ax.plot([x, x], [low, high], color=color, linewidth=1.6, zorder=2)
+        ax.plot([x, x], [low, high], color=color, linestyle="none", marker="_", markersize=8)
+    else:
+        low = high = y
+    ax.plot(
+        [x], [y], marker=marker, markersize=8, color=color, linestyle="none", zorder=3,
+        markerfacecolor=color if filled else "white", markeredgecolor=color, markeredgewidth=1.5,
+    )  # fmt: skip
+    if few:
+        ax.text(
+            x, 0.98, f"{y:+.1f} %\n{verdict}", transform=ax.get_xaxis_transform(),
+            ha="center", va="top", fontsize=8.5, color=INK,
+        )  # fmt: skip

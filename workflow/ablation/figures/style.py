@@ -1,0 +1,144 @@
+"""What the figures share: look, arm styles, watermark, and saving to the same bytes every time.
+
+Figures are made without pyplot, so nothing is global and nothing needs a display.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+MARKERS = "osD^vP*X"
+LINES = ["-", "--", ":", "-."]
+INK = "#1f2430"
+MUTED = "#5b6270"
+# No date, no version: the same parquet must give the same file.
+METADATA: dict[str, dict[str, None]] = {
+    ".svg": {"Date": None, "Creator": None},
+    ".png": {"Software": None},
+}
+MOST_TICKS = 12
+
+
+@dataclass(frozen=True)
+class ArmStyle:
+    """Colour, marker and line of an arm: any one of the three is enough to tell arms apart."""
+
+    label: str
+    color: str
+    marker: str
+    line: str
+
+
+@contextmanager
+def look() -> Iterator[None]:
+    """The rcParams of every figure, for drawing and for saving."""
+    settings: dict[str, Any] = {
+        **mpl.rcParamsDefault,
+        **sns.axes_style("whitegrid"),
+        "axes.edgecolor": MUTED,
+        "axes.labelcolor": INK,
+        "axes.titlesize": 11,
+        "axes.titleweight": "bold",
+        "axes.titlelocation": "left",
+        "axes.labelsize": 10,
+        "font.family": "DejaVu Sans",
+        "font.size": 9.5,
+        "grid.color": "#e3e6eb",
+        "legend.frameon": False,
+        "text.color": INK,
+        "xtick.color": INK,
+        "ytick.color": INK,
+        "svg.hashsalt": "ablation",
+        "svg.fonttype": "path",
+    }
+    settings.pop("backend", None)
+    with mpl.rc_context(settings):
+        yield
+
+
+def arm_styles(plan: Mapping[str, Any]) -> dict[str, ArmStyle]:
+    """One style for each arm of the study, the same in every figure."""
+    arms = plan["factor"]["arms"]
+    colors = sns.color_palette("colorblind", max(len(arms), 3)).as_hex()
+    return {
+        arm: ArmStyle(
+            label=str(entry.get("label") or arm),
+            color=colors[i],
+            marker=MARKERS[i % len(MARKERS)],
+            line=LINES[i % len(LINES)],
+        )
+        for i, (arm, entry) in enumerate(arms.items())
+    }
+
+
+def new_figure(width: float, height: float) -> Figure:
+    """An empty figure in inches, on the Agg canvas."""
+    figure = Figure(figsize=(width, height), layout="constrained", facecolor="white")
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def panels(count: int, *, width: float = 5.2, height: float = 3.7) -> tuple[Figure, list[Axes]]:
+    """A figure of ``count`` panels, at most two in a row; the odd place stays empty."""
+    columns = 1 if count == 1 else 2
+    rows = -(-count // columns)
+    figure = new_figure(width * (1.5 if count == 1 else columns), height * rows)
+    grid = figure.subplots(rows, columns, squeeze=False)
+    axes = [ax for row in grid for ax in row]
+    for ax in axes[count:]:
+        ax.set_axis_off()
+    return figure, axes[:count]
+
+
+def tick_levels(levels: Sequence[int]) -> list[int]:
+    """The levels that get a tick: all of them, or about a dozen spread over them."""
+    if len(levels) <= MOST_TICKS:
+        return list(levels)
+    last = len(levels) - 1
+    return [levels[round(i * last / (MOST_TICKS - 1))] for i in range(MOST_TICKS)]
+
+
+def notice(ax: Axes, text: str) -> None:
+    """An empty panel that says why it is empty."""
+    ax.set_xticks([])
+    ax.set_yticks([])
+    ax.text(0.5, 0.5, text, transform=ax.transAxes, ha="center", va="center", color=MUTED)
+
+
+def literal(text: str) -> str:
+    """Text from a config or a log as itself: a dollar sign starts no formula."""
+    return text.replace("$", r"\$")
+
+
+def watermark(figure: Figure, plan: Mapping[str, Any]) -> None:
+    """SIMULATED across the figure when nothing in it was measured on a real server."""
+    if plan["simulated"]:
+        figure.text(
+            0.5, 0.5, "SIMULATED", ha="center", va="center", rotation=22, fontsize=64,
+            fontweight="bold", color="#b00020", alpha=0.22, zorder=1000,
+        ).set_in_layout(False)  # fmt: skip
+
+
+def save(figure: Figure, path: Path) -> None:
+    """Write the figure as its suffix says (.svg, .png): beside its place, then moved there."""
+    if path.suffix not in METADATA:
+        raise ValueError(f"a figure is .svg or .png, not {path.name}")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.with_name(f".{path.stem}.{os.getpid()}.partial{path.suffix}")
+    try:
+        with look():
+            figure.savefig(aside, dpi=150, metadata=METADATA[path.suffix])
+        os.replace(aside, path)
+    finally:
+        aside.unlink(missing_ok=True)

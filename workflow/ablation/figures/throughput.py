@@ -1,0 +1,109 @@
+"""Throughput by concurrency and arm, one panel a model, with intervals and n."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import NullLocator
+from pandas import DataFrame
+
+from ablation.figures.style import (
+    MUTED,
+    arm_styles,
+    literal,
+    look,
+    notice,
+    panels,
+    tick_levels,
+    watermark,
+)
+from ablation.statistics.metrics import METRICS, PRIMARY
+
+# Arms are drawn this far apart, as a fraction of the level, so that intervals do not hide one another.
+DODGE = 0.03
+
+
+def draw_throughput(
+    arms: DataFrame, comparisons: DataFrame, plan: Mapping[str, Any], metric: str = PRIMARY
+) -> Figure:
+    """Mean over launches with its t interval, for each arm and level of each model.
+
+    An arm that did not run is named in its model's panel, with its status and reason.
+    """
+    title = METRICS[metric]
+    models = list(dict.fromkeys([*plan["models"], *(e["model"] for e in plan["excluded"])]))
+    rows = arms[arms["metric"] == metric] if not arms.empty else arms
+    with look():
+        figure, axes = panels(max(len(models), 1))
+        if not models:
+            notice(axes[0], "no model in this study")
+        for ax, model in zip(axes, models, strict=False):
+            here = rows[rows["model"] == model] if not rows.empty else rows
+            if _panel(ax, model, here, plan):
+                ax.set_ylabel(f"{title.title} ({title.display_unit})")
+        confidence = 100 * float(plan["design"]["confidence"])
+        figure.supxlabel(
+            f"Concurrency (requests in flight). Bars: {confidence:g} % t interval of the mean "
+            "over server launches.",
+            fontsize=9, color=MUTED,
+        )  # fmt: skip
+        watermark(figure, plan)
+    return figure
+
+
+def _panel(ax: Axes, model: str, rows: DataFrame, plan: Mapping[str, Any]) -> bool:
+    """Draw one model; whether it has anything to show."""
+    entry = plan["models"].get(model, {})
+    title = entry.get("title") or model
+    architecture = entry.get("architecture")
+    ax.set_title(literal(f"{title} ({architecture})" if architecture else title))
+    drawn = 0
+    for i, (arm, style) in enumerate(arm_styles(plan).items()):
+        own = rows[(rows["arm"] == arm) & (rows["n"] > 0)] if not rows.empty else rows
+        if own.empty:
+            continue
+        drawn += 1
+        own = own.sort_values("concurrency")
+        x = own["concurrency"].to_numpy(dtype=float) * (1 + DODGE) ** (i % 2)
+        mean = own["mean"].to_numpy(dtype=float)
+        errors = np.nan_to_num([mean - own["low"], own["high"] - mean], nan=0.0, posinf=0.0)
+        n = own["n"].to_numpy()
+        count = f"{n.min()}" if n.min() == n.max() else f"{n.min()} to {n.max()}"
+        ax.errorbar(
+            x, mean, yerr=np.abs(errors), color=style.color, marker=style.marker,
+            linestyle=style.line, markersize=5, capsize=3, linewidth=1.5, markeredgecolor="white",
+            markeredgewidth=0.6, label=f"{literal(style.label)}, n = {count}",
+        )  # fmt: skip
+    if drawn:
+        ax.set_xscale("log")
+        ticks = tick_levels([int(level) for level in plan["levels"]])
+        ax.set_xticks(ticks, [str(tick) for tick in ticks])
+        ax.xaxis.set_minor_locator(NullLocator())
+        ax.set_ylim(bottom=0)
+        ax.legend(loc="upper left", fontsize=8.5)
+    _excluded(ax, model, plan, alone=not drawn)
+    return drawn > 0
+
+
+def _excluded(ax: Axes, model: str, plan: Mapping[str, Any], *, alone: bool) -> None:
+    """The arms of this model that did not run, and why."""
+    styles = arm_styles(plan)
+    lines = []
+    for entry in plan["excluded"]:
+        if entry["model"] == model:
+            arm = entry["arm"]
+            label = styles[arm].label if arm in styles else arm
+            lines.append(f"{label}: {entry['status']}: {entry['reason']}")
+    text = "\n".join(literal(textwrap.fill(line, 46)) for line in dict.fromkeys(lines))
+    if alone:
+        notice(ax, text or "no usable run")
+    elif text:
+        ax.text(
+            0.98, 0.03, text, transform=ax.transAxes, ha="right", va="bottom", fontsize=8,
+            color=MUTED, bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.85, "pad": 2},
+        )  # fmt: skip

@@ -1,0 +1,265 @@
+"""The plan of a study: every session in launch order, its exact command, its load and its cost."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from typing import Any
+
+from ablation.plan.command import GENERATED, gpus, model_location, server_args, server_command, server_env
+from ablation.plan.cost import (
+    detectable_percent,
+    duration_text,
+    expected_level_s,
+    sign_flip_floor,
+)
+from ablation.plan.order import launch_order
+from ablation.plan.spec import run_spec, session_spec, spec_hash
+from ablation.study.catalogue import Catalogue, Entry, Verdict, entry_of, support_of
+from ablation.study.config import Study
+from ablation.study.load import StudyError
+
+SCHEMA = "ablation.plan/1"
+DEFAULT_VOCABULARY = 32000  # of a model whose config.json cannot be seen from here
+
+Plan = dict[str, Any]
+
+
+def build_plan(study: Study, catalogue: Catalogue) -> Plan:
+    """Plan a study. Pure: nothing is started or read, so it works on a machine without GPUs or vLLM.
+
+    Raises StudyError where no session is left or a model is unknown.
+    """
+    entries = {model: entry_of(catalogue, study, model) for model in study.models}
+    support = {model: support_of(catalogue, study, model) for model in study.models}
+    blocks = {model: study.models[model].blocks or study.design.blocks for model in study.models}
+    arms = {model: verdict.runs for model, verdict in support.items()}
+    order = launch_order(arms, blocks, study.seed)
+    if not order:
+        reasons = "; ".join(f"{model}: {support[model].reason}" for model in study.models)
+        raise StudyError(f"study {study.study}: no (model, arm) can run on this hardware: {reasons}")
+    sessions = [
+        _session(study, entries[model], model, arm, block, rank)
+        for rank, (model, arm, block) in enumerate(order, start=1)
+    ]
+    document: Plan = {
+        "schema": SCHEMA,
+        "study": study.study,
+        "title": study.title,
+        "description": study.description,
+        "simulated": study.simulated,
+        "platform": study.hardware.platform,
+        "hardware": study.hardware.model_dump(),
+        "vllm_version": study.server.vllm,
+        "seed": study.seed,
+        "factor": study.factor.model_dump(),
+        "levels": study.design.levels,
+        "design": study.design.model_dump(),
+        "workload": study.workload.model_dump(),
+        "gates": study.gates.model_dump(),
+        "slo": study.slo.model_dump(),
+        "models": {
+            model: _model(study, entries[model], support[model], blocks[model], model) for model in study.models
+        },
+        "excluded": [
+            {
+                "model": model,
+                "arm": arm,
+                "status": support[model].status,
+                "reason": _why_not(study, support[model], model, arm),
+                "source": support[model].source,
+                "condition": support[model].condition,
+            }
+            for model in study.models
+            for arm in study.factor.arms
+            if arm not in arms[model]
+        ],
+        "sessions": sessions,
+        "expected_s": sum(session["expected_s"] for session in sessions),
+        "gpu_hours": sum(session["expected_s"] * session["gpus"] for session in sessions) / 3600,
+        "warnings": _warnings(study, support, blocks),
+    }
+    document["config_hash"] = config_hash(study)
+    return document
+
+
+def config_hash(study: Study) -> str:
+    """Hash over the whole validated study, for provenance (not for the store: see spec.py)."""
+    return hashlib.sha256(study.model_dump_json().encode()).hexdigest()[:16]
+
+
+def plan_json(plan: Plan) -> str:
+    """The plan as it stands in plan.json."""
+    return json.dumps(plan, indent=1) + "\n"
+
+
+def requests_at(study: Study, level: int) -> int:
+    """Requests of a run: max(minimum, per_level x concurrency)."""
+    asked = study.workload.requests
+    return max(asked.minimum, math.ceil(asked.per_level * level))
+
+
+def _session(study: Study, entry: Entry, model: str, arm: str, block: int, rank: int) -> Plan:
+    command = server_command(study, model, arm, entry)
+    env = server_env(study, model, arm, entry)
+    args = server_args(study, model, arm, entry)
+    expect = study.models[model].expect or study.expect
+    work = study.workload
+    spec = session_spec(
+        kind=study.server.kind,
+        model=model,
+        arm=arm,
+        block=block,
+        command=command,
+        env=env,
+        vllm=study.server.vllm,
+    )
+    levels = []
+    for level in study.design.levels:
+        warmup = math.ceil(work.warmup_per_level * level)
+        load = {
+            "concurrency": level,
+            "requests": requests_at(study, level),
+            "warmup_requests": warmup,
+            "ramp_s": work.ramp_s,
+            "request_timeout_s": work.request_timeout_s,
+            "route": work.route,
+            "input_tokens": work.input_tokens,
+            "output_tokens": work.output_tokens,
+            "vocabulary": _vocabulary(study, entry, model),
+            # Without the arm: both arms of a block are asked the same questions.
+            "prompt_seed": f"{study.seed}/{model}/{block}/{level}",
+        }
+        levels.append(
+            {
+                "concurrency": level,
+                "requests": load["requests"],
+                "warmup_requests": warmup,
+                "run_hash": spec_hash(run_spec(spec, load)),
+                "expected_s": expected_level_s(
+                    expect, level, load["requests"] + warmup, work.output_tokens, work.ramp_s
+                ),
+                "load": load,
+            }
+        )
+    return {
+        "id": f"{model}/{arm}/block-{block}",
+        "model": model,
+        "arm": arm,
+        "block": block,
+        "rank": rank,
+        "kind": study.server.kind,
+        "session_hash": spec_hash(spec),
+        "spec": spec,
+        "command": command,
+        "env": env,
+        "gpus": gpus(study, args),
+        "levels": levels,
+        "expected_s": expect.start_s + expect.stop_s + sum(level["expected_s"] for level in levels),
+    }
+
+
+def _vocabulary(study: Study, entry: Entry, model: str) -> int:
+    settings = study.models[model]
+    generated = entry.generate.vocabulary if entry.generate else None
+    return settings.vocabulary or generated or entry.vocabulary or DEFAULT_VOCABULARY
+
+
+def _model(study: Study, entry: Entry, verdict: Verdict, blocks: int, model: str) -> Plan:
+    location = model_location(study, model, entry)
+    return {
+        "title": entry.title,
+        "architecture": entry.architecture,
+        "stands_for": entry.stands_for,
+        "location": location,
+        "generated": location.startswith(f"{GENERATED}/"),
+        "status": verdict.status,
+        "arms": list(verdict.runs),
+        "blocks": blocks,
+        "reason": verdict.reason,
+        "source": verdict.source,
+        "condition": verdict.condition,
+    }
+
+
+def _why_not(study: Study, verdict: Verdict, model: str, arm: str) -> str:
+    asked = study.models[model].arms
+    if asked is not None and arm not in asked:
+        return f"the study asks only for {', '.join(asked)} (models.{model}.arms)"
+    return verdict.reason
+
+
+def _warnings(study: Study, support: dict[str, Verdict], blocks: dict[str, int]) -> list[str]:
+    """What a person should know before an hour is spent."""
+    found = []
+    for model, verdict in support.items():
+        n = blocks[model]
+        if len(verdict.runs) < 2:
+            continue
+        if n < 3:
+            found.append(f"{model}: {n} blocks give no verdict; at least 3 are needed, 6 are advised")
+        elif sign_flip_floor(n) > 1 - study.design.confidence:
+            found.append(
+                f"{model}: with {n} blocks the exact sign-flip test cannot go below p = {sign_flip_floor(n):.4f}; "
+                f"6 blocks reach 0.0312"
+            )
+        resolved = detectable_percent(n, 1.0, study.design.confidence)
+        if resolved > study.design.equivalence_margin_percent:
+            found.append(
+                f"{model}: if launches vary by 1 % (CoV), {n} blocks find differences from {resolved:.1f} % on, "
+                f"more than the equivalence margin of {study.design.equivalence_margin_percent:g} %"
+            )
+    small = [level for level in study.design.levels if requests_at(study, level) < 100]
+    if small:
+        found.append(
+            f"levels {', '.join(map(str, small))}: fewer than 100 requests a run; tail quantiles will not be printed"
+        )
+    for model in study.models:
+        if study.models[model].path is not None and study.models[model].vocabulary is None:
+            found.append(
+                f"{model}: no vocabulary stated; prompts use token ids below {DEFAULT_VOCABULARY} "
+                f"(models.{model}.vocabulary)"
+            )
+    return found
+
+
+def plan_text(plan: Plan, done: set[str] | None = None) -> str:
+    """The plan as a person reads it on a terminal. `done` holds the ids of sessions already measured."""
+    done = done or set()
+    factor = plan["factor"]
+    lines = [f"{plan['title']}  [study {plan['study']}]", ""]
+    lines.append(f"factor    {factor['title']}: " + ", ".join(
+        f"{arm}{' (baseline)' if arm == factor['baseline'] else ''}" for arm in factor["arms"]
+    ))
+    lines.append(f"levels    {', '.join(map(str, plan['levels']))} requests in flight; "
+                 f"{plan['workload']['input_tokens']} input and {plan['workload']['output_tokens']} output tokens")
+    lines += ["", "models"]
+    for name, model in plan["models"].items():
+        runs = ", ".join(model["arms"]) or "none"
+        lines.append(f"  {name}: {model['status']}; arms {runs}; {model['blocks']} blocks")
+        if model["status"] != "toggle":
+            lines.append(f"      {model['reason']}  [{model['source']}]")
+    first = plan["sessions"][0]
+    lines += ["", "requests per level (and warm-up)"]
+    for level in first["levels"]:
+        lines.append(f"  {level['concurrency']:>5}: {level['requests']} (+{level['warmup_requests']})")
+    lines += ["", "sessions in launch order"]
+    for session in plan["sessions"]:
+        mark = "measured" if session["id"] in done else f"about {duration_text(session['expected_s'])}"
+        lines.append(f"  {session['rank']:>4}  {session['id']:<44} {mark}")
+    lines += ["", "commands (first launch of each model and arm)"]
+    seen = set()
+    for session in plan["sessions"]:
+        cell = (session["model"], session["arm"])
+        if cell not in seen:
+            seen.add(cell)
+            env = " ".join(f"{k}={v}" for k, v in session["env"].items())
+            lines += [f"  {session['model']}, {session['arm']}", f"    {env} {' '.join(session['command'])}"]
+    if plan["warnings"]:
+        lines += ["", "warnings", *(f"  {warning}" for warning in plan["warnings"])]
+    left = sum(s["expected_s"] for s in plan["sessions"] if s["id"] not in done)
+    hours = f", {plan['gpu_hours']:.1f} GPU-hours" if plan["gpu_hours"] else ""
+    lines += ["", f"{len(plan['sessions'])} sessions, about {duration_text(plan['expected_s'])} in all{hours}; "
+                  f"{len(plan['sessions']) - len(done)} left, about {duration_text(left)}"]
+    return "\n".join(lines) + "\n"

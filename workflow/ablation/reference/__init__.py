@@ -1,0 +1,1 @@
+"""A small OpenAI-compatible server with planted truth: the instrument that clients are tested with."""

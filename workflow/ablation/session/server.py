@@ -1,0 +1,251 @@
+"""One server's life: launch, ready, alive, stop. The life of the server is the life of the session's job."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import httpx
+import psutil
+
+from ablation.plan.command import PORT
+from ablation.session import evidence
+
+GUARD = Path(__file__).with_name("guard.py")
+
+
+class ServerError(Exception):
+    """The server did not start, did not get ready, or died; the message names the cause and the kept log."""
+
+
+class Server:
+    """A server under guard. Use as a context manager: leaving it ends the server, whatever happened."""
+
+    def __init__(
+        self,
+        command: Sequence[str],
+        *,
+        env: dict[str, str],
+        folder: Path,
+        served_model: str,
+        host: str,
+        port: int | str,
+        lock_fd: int,
+        watched: Sequence[psutil.Process],
+        stop_timeout_s: float,
+    ) -> None:
+        """`folder` takes server.log and exit.json; `watched` are processes without which the server must end."""
+        self.host = host
+        self.port = free_port(host) if port == "auto" else check_port(host, int(port))
+        self.command = [part.replace(PORT, str(self.port)) for part in command]
+        self.served_model = served_model
+        self.log_path = folder / "server.log"
+        self.exit_path = folder / "exit.json"
+        self.base_url = f"http://{host}:{self.port}"
+        self._scratch = tempfile.mkdtemp(prefix="ablation-")
+        self._env = env | {"VLLM_RPC_BASE_PATH": self._scratch}
+        self._lock_fd = lock_fd
+        self._watched = watched
+        self._stop_timeout_s = stop_timeout_s
+        self._guard: subprocess.Popen[str] | None = None
+        self.pid = 0
+        self.started = 0.0
+
+    def __enter__(self) -> Server:
+        watch = ",".join(f"{p.pid}:{start_ticks(p.pid)}" for p in self._watched)
+        arguments = [str(self.log_path), str(self.exit_path), str(self._stop_timeout_s), watch, str(self._lock_fd)]
+        self.started = time.monotonic()
+        self._guard = subprocess.Popen(
+            [sys.executable, "-I", str(GUARD), *arguments, *self.command],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env=self._env,
+            start_new_session=True,
+            pass_fds=(self._lock_fd,),
+        )
+        assert self._guard.stdout is not None
+        answer = json.loads(self._guard.stdout.readline() or '{"error": "the guard did not start"}')
+        if "error" in answer:
+            self.stop()
+            raise ServerError(f"server.python: {answer['error']}; run `make setup`, or name a Python that has vLLM")
+        self.pid = int(answer["pid"])
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def log(self) -> str:
+        """The server's log so far."""
+        try:
+            return self.log_path.read_text(encoding="utf-8", errors="replace")
+        except OSError:
+            return ""
+
+    def alive(self) -> bool:
+        """True while this very server (not another on the port) lives."""
+        if self._guard is None or self._guard.poll() is not None:
+            return False
+        try:
+            return psutil.Process(self.pid).status() != psutil.STATUS_ZOMBIE
+        except psutil.NoSuchProcess:
+            return False
+
+    def wait_ready(self, timeout_s: float, on_wait: Callable[[float], None] = lambda _: None) -> float:
+        """Wait until /health answers and the model is served by this server. Returns seconds since launch.
+
+        Raises ServerError where the server ends first, is not ready in time, or a stranger has the port.
+        """
+        with httpx.Client(base_url=self.base_url, timeout=2, trust_env=False) as client:
+            while True:
+                waited = time.monotonic() - self.started
+                if not self.alive():
+                    self.stop()
+                    raise ServerError(self.obituary(f"the server ended after {waited:.0f} s, before it was ready"))
+                if waited > timeout_s:
+                    self.stop()
+                    raise ServerError(
+                        self.obituary(
+                            f"the server was not ready after {waited:.0f} s (server.ready_timeout_s: {timeout_s:g})"
+                        )
+                    )
+                try:
+                    if client.get("/health").status_code == 200:
+                        self._check_identity(client)
+                        return time.monotonic() - self.started
+                except httpx.HTTPError:
+                    pass
+                on_wait(waited)
+                time.sleep(0.2)
+
+    def _check_identity(self, client: httpx.Client) -> None:
+        """The port must be listened on by this server's own processes, and serve the model asked for."""
+        owner = listener(self.port)
+        if owner is not None and owner.pid not in self.processes():
+            raise ServerError(f"port {self.port} is answered by a stranger: {describe(owner)}; nothing was measured")
+        served = [model["id"] for model in client.get("/v1/models").json()["data"]]
+        if self.served_model not in served:
+            raise ServerError(f"port {self.port} serves {served}, not {self.served_model!r}; nothing was measured")
+
+    def processes(self) -> set[int]:
+        """Process ids of the server and its descendants."""
+        try:
+            server = psutil.Process(self.pid)
+            return {self.pid, *(child.pid for child in server.children(recursive=True))}
+        except psutil.NoSuchProcess:
+            return set()
+
+    def version(self) -> str:
+        """The version that the server says it is, or an empty string."""
+        try:
+            answer = httpx.get(f"{self.base_url}/version", timeout=5, trust_env=False)
+            return str(answer.json().get("version", ""))
+        except (httpx.HTTPError, ValueError):
+            return ""
+
+    def stop(self) -> dict[str, Any]:
+        """End the server and return how it ended; a second call returns the same."""
+        guard = self._guard
+        if guard is not None and guard.poll() is None:
+            assert guard.stdin is not None
+            try:
+                guard.stdin.write("stop")
+                guard.stdin.close()
+            except BrokenPipeError:
+                pass
+            guard.wait()
+        if guard is not None and guard.stdout is not None:
+            guard.stdout.close()
+        shutil.rmtree(self._scratch, ignore_errors=True)
+        try:
+            record: dict[str, Any] = json.loads(self.exit_path.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            record = {"code": None, "signal": None, "how": "the guard itself was killed"}
+        return record
+
+    def obituary(self, what: str) -> str:
+        """One message about a server that failed: what, why, its last words, and where the log is kept."""
+        log = self.log()
+        ended = self.stop()
+        code = f" (exit code {ended['code']})" if ended.get("code") is not None else ""
+        code = f" (signal {ended['signal']})" if ended.get("signal") else code
+        return (
+            f"{what}{code}: {evidence.cause(log)}\nIts log is kept in {self.log_path} and ends with:\n"
+            f"{evidence.tail(log)}"
+        )
+
+
+def free_port(host: str) -> int:
+    """A port that is free now; identity is checked again when the server answers."""
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+        probe.bind((host, 0))
+        return int(probe.getsockname()[1])
+
+
+def check_port(host: str, port: int) -> int:
+    """The port itself, where it is free. Raises ServerError naming who has it."""
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            owner = listener(port)
+            who = describe(owner) if owner else error.strerror
+            raise ServerError(
+                f"server.port: {port} on {host} is in use ({who}); end that process, or set server.port to auto"
+            ) from error
+    return port
+
+
+def listener(port: int) -> psutil.Process | None:
+    """The process that listens on a local TCP port, where it can be seen."""
+    try:
+        for connection in psutil.net_connections(kind="tcp"):
+            if connection.status == psutil.CONN_LISTEN and connection.laddr.port == port and connection.pid:
+                return psutil.Process(connection.pid)
+    except (psutil.AccessDenied, psutil.NoSuchProcess):
+        pass
+    return None
+
+
+def describe(process: psutil.Process) -> str:
+    """Name and id of a process, for a message."""
+    try:
+        return f"{process.name()}, pid {process.pid}"
+    except psutil.NoSuchProcess:
+        return f"pid {process.pid}"
+
+
+def start_ticks(pid: int) -> int:
+    """Start time of a process in clock ticks, as the guard reads it: tells a process from a later one of its pid."""
+    with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as file:
+        return int(file.read().rsplit(")", 1)[1].split()[19])
+
+
+def snakemake_ancestors() -> list[psutil.Process]:
+    """The ancestors up to the outermost Snakemake: when one of them is gone, nobody waits for this job.
+
+    Empty where the job was not started by Snakemake. A terminal or ssh above it may go without harm.
+    """
+    parents = psutil.Process(os.getpid()).parents()
+    outermost = 0
+    for index, parent in enumerate(parents, start=1):
+        try:
+            words = parent.cmdline()[:4]
+        except (psutil.AccessDenied, psutil.NoSuchProcess):
+            words = []
+        if any(Path(word).name == "snakemake" for word in words):
+            outermost = index
+    return parents[:outermost]

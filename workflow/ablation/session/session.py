@@ -1,0 +1,241 @@
+"""One session: launch the server of (model, arm, block), drive the levels that the store lacks, end it.
+
+What is measured goes into the store at once, level by level. The session's declared output is only its
+evidence, made from the store: it can be made again at any time, and is the same each time.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from ablation.client.load import LoadError, LoadSpec, ServerDied, drive
+from ablation.client.load import Progress as LoadProgress
+from ablation.client.record import write_record
+from ablation.client.workload import Workload, fixed, seed_of
+from ablation.plan.plan import Plan
+from ablation.session import evidence
+from ablation.session.environment import scrub, secrets, server_environment
+from ablation.session.hardware import describe_hardware
+from ablation.session.installation import check_version
+from ablation.session.lock import host_lock
+from ablation.session.progress import Progress
+from ablation.session.server import Server, ServerError
+from ablation.session.store import LAUNCH_FILE, Store, write_json
+from ablation.session.versions import workflow_versions
+from ablation.study.config import Study
+
+SCHEMA = "ablation.session/1"
+LOCK_PATIENCE_S = 7 * 24 * 3600.0  # another study may hold the host for days; the wait is said, not silent
+FREE_BYTES_NEEDED = 500_000_000
+
+
+def run_session(
+    study: Study,
+    session: Plan,
+    store: Store,
+    progress: Progress,
+    *,
+    watched: Sequence[psutil.Process] = (),
+    shell: Mapping[str, str] = os.environ,
+) -> dict[str, Any]:
+    """Measure what the store lacks of a session and return its evidence.
+
+    `session` is the session's part of the plan. Raises ServerError where the server does not start, get ready
+    or survive, LoadError where the load cannot be driven; everything measured until then is in the store.
+    """
+    levels = session["levels"]
+    missing = [level for level in levels if not store.has(level["run_hash"])]
+    if missing:
+        check_disk(store.folder)
+        holder = f"{study.study}: {session['id']}"
+        with host_lock(
+            holder,
+            lambda other, s: progress.tick(f"waiting for this host, in use by {other} ({s:.0f} s)"),
+            LOCK_PATIENCE_S,
+        ) as lock_fd:
+            _measure(study, session, missing, store, progress, lock_fd, watched, shell)
+    else:
+        progress.say("all levels are in the store; nothing to measure")
+    return session_evidence(study, session, store)
+
+
+def session_evidence(study: Study, session: Plan, store: Store) -> dict[str, Any]:
+    """The evidence of a session whose runs are all in the store: its launches and which run each gave."""
+    runs = []
+    for level in session["levels"]:
+        record = store.run_json(level["run_hash"])
+        runs.append(
+            {
+                "concurrency": level["concurrency"],
+                "run_hash": level["run_hash"],
+                "launch_id": record["launch_id"],
+                "started_at": record["started_at"],
+                "ended_at": record["ended_at"],
+            }
+        )
+    launches = [store.launch(launch_id) for launch_id in store.launches(session["session_hash"])]
+    return {
+        "schema": SCHEMA,
+        "study": study.study,
+        "model": session["model"],
+        "arm": session["arm"],
+        "block": session["block"],
+        "session_hash": session["session_hash"],
+        "launches": launches,
+        "runs": runs,
+    }
+
+
+def check_disk(folder: Path) -> None:
+    """Refuse to launch on a disk that cannot hold the records. Raises OSError with the remedy."""
+    folder.mkdir(parents=True, exist_ok=True)
+    free = shutil.disk_usage(folder).free
+    if free < FREE_BYTES_NEEDED:
+        raise OSError(
+            f"{folder}: only {free / 1e6:.0f} MB are free on this disk and a session may need "
+            f"{FREE_BYTES_NEEDED / 1e6:.0f} MB; nothing was started. Free some space, then type the same command again"
+        )
+
+
+def _measure(
+    study: Study,
+    session: Plan,
+    missing: list[Plan],
+    store: Store,
+    progress: Progress,
+    lock_fd: int,
+    watched: Sequence[psutil.Process],
+    shell: Mapping[str, str],
+) -> None:
+    folder = store.new_launch(session["session_hash"])
+    hidden = secrets(shell, study.server.pass_env)
+    launch: dict[str, Any] = {
+        "launch_id": folder.name,
+        "command": session["command"],
+        "env": session["env"],
+        "started_at": _now(),
+        "versions": workflow_versions(),
+        "hardware": describe_hardware(),
+        "levels": [],
+    }
+    begin = time.monotonic()
+    write_json(folder / LAUNCH_FILE, launch)
+    server = Server(
+        session["command"],
+        env=server_environment(shell, session["env"], study.server.pass_env, ""),
+        folder=folder,
+        served_model=session["model"],
+        host=study.server.host,
+        port=study.server.port,
+        lock_fd=lock_fd,
+        watched=watched,
+        stop_timeout_s=study.server.stop_timeout_s,
+    )
+    try:
+        with server:
+            progress.say("launching the server")
+            progress.quiet()
+            launch["ready_s"] = server.wait_ready(
+                study.server.ready_timeout_s,
+                lambda s: progress.tick(f"server is starting ({s:.0f} s)"),
+            )
+            launch["ready_at"] = _now()
+            launch["versions"]["server"] = server.version()
+            if study.server.kind == "vllm" and launch["versions"]["server"]:
+                check_version(launch["versions"]["server"], study.server.vllm, "the server")
+            progress.say(f"server is ready after {launch['ready_s']:.1f} s")
+            for level in missing:
+                _measure_level(study, session, level, server, folder, store, progress)
+                launch["levels"].append(level["concurrency"])
+        launch["total_s"] = round(time.monotonic() - begin, 3)
+    except BaseException as error:
+        launch["error"] = scrub(f"{type(error).__name__}: {error}", hidden)[:4000]
+        raise
+    finally:
+        server.stop()
+        _keep_log_without_secrets(server.log_path, hidden)
+        log = server.log()
+        launch |= {
+            "stages": evidence.stages(log),
+            "backends": evidence.backends(log),
+            "warnings": evidence.warnings(log),
+            "treatment": evidence.treatment(log, study.factor.arms[session["arm"]]),
+        }
+        write_json(folder / LAUNCH_FILE, launch)
+
+
+def _measure_level(
+    study: Study, session: Plan, level: Plan, server: Server, folder: Path, store: Store, progress: Progress
+) -> None:
+    concurrency, load = level["concurrency"], level["load"]
+    progress.say(f"level {concurrency}: {load['warmup_requests']} warm-up and {load['requests']} requests")
+    progress.quiet()
+
+    def on_progress(at: LoadProgress) -> None:
+        if at.phase == "data":
+            progress.tick(f"level {concurrency}: {at.done}/{at.total} requests")
+
+    begin = time.monotonic()
+    spec = load_spec(server.base_url, session["model"], load)
+    run = {
+        "spec": {"session": session["spec"], "load": load},
+        "run_hash": level["run_hash"],
+        "launch_id": folder.name,
+    }
+    try:
+        record = drive(spec, server_alive=server.alive, on_progress=on_progress)
+    except ServerDied as died:
+        # The evidence of a failed run is kept beside the log of the server that died, never as data.
+        write_record(folder / f"failed-concurrency-{concurrency}", died.record, run | {"error": str(died)})
+        died.record.discard()
+        raise ServerError(server.obituary(f"level {concurrency}: {died}")) from died
+    except LoadError as error:
+        raise LoadError(f"level {concurrency}: {error}\nThe server's log is kept in {server.log_path}") from error
+    try:
+        if not server.alive():
+            raise ServerError(server.obituary(f"level {concurrency}: the server was gone at the end of the level"))
+        write_record(store.run(level["run_hash"]), record, run)
+    finally:
+        record.discard()
+    progress.say(f"level {concurrency}: measured in {time.monotonic() - begin:.1f} s")
+
+
+def load_spec(url: str, model: str, load: Plan) -> LoadSpec:
+    """What the client is told of a level of the plan."""
+    return LoadSpec(
+        url=url,
+        workload=Workload(
+            model=model,
+            isl=fixed(load["input_tokens"]),
+            osl=fixed(load["output_tokens"]),
+            vocab_size=load["vocabulary"],
+            route=load["route"],
+        ),
+        concurrency=load["concurrency"],
+        requests=load["requests"],
+        seed=seed_of(load["prompt_seed"]),
+        warmup_requests=load["warmup_requests"],
+        ramp_s=load["ramp_s"],
+        timeout_s=load["request_timeout_s"],
+    )
+
+
+def _keep_log_without_secrets(path: Path, hidden: Sequence[str]) -> None:
+    if not hidden or not path.is_file():
+        return
+    text = path.read_text(encoding="utf-8", errors="replace")
+    clean = scrub(text, hidden)
+    if clean != text:
+        path.write_text(clean, encoding="utf-8")
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds")

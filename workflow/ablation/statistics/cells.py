@@ -1,0 +1,142 @@
+"""Cells: one metric of one (model, arm, concurrency) as a row of values by block.
+
+Turns ``aggregate/runs.parquet`` into matrices of shape (cells, blocks), and says for every value that
+is not there why not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pandas import DataFrame
+
+from ablation.statistics.metrics import METRICS, Metric, observations_needed
+from ablation.statistics.paired import Floats
+
+KEY = ["model", "arm", "concurrency", "block"]
+
+
+class Absent(IntEnum):
+    """Why a value takes no part. Ordered: of a pair, the larger one is said."""
+
+    NO = 0
+    TOO_FEW = 1
+    NO_VALUE = 2
+    GATE = 3
+    NOT_RUN = 4
+
+
+WHY = {
+    Absent.TOO_FEW: "too few observations for this quantile",
+    Absent.NO_VALUE: "no positive finite value",
+    Absent.GATE: "a failed gate",
+    Absent.NOT_RUN: "no run",
+}
+
+
+@dataclass(frozen=True)
+class Cells:
+    """``values`` and ``absent`` have the shape (cells, blocks); ``keys`` are (model, arm, level)."""
+
+    keys: list[tuple[str, str, int]]
+    blocks: NDArray[np.int64]
+    values: Floats
+    absent: NDArray[np.int64]
+    row: dict[tuple[str, str, int], int]
+    fewest: NDArray[np.int64]
+    """Fewest observations behind a quantile of the cell's runs; -1 where there is no count."""
+
+
+def planned(runs: DataFrame, plan: Mapping[str, Any]) -> list[tuple[str, str, int, int]]:
+    """(model, arm, concurrency, planned blocks) of every cell, in the plan's order.
+
+    Runs of arms or levels that the plan does not have are refused: they would silently be left out.
+    """
+    cells = [
+        (model, arm, int(level), int(entry["blocks"]))
+        for model, entry in plan["models"].items()
+        for arm in entry["arms"]
+        for level in plan["levels"]
+    ]
+    known = {cell[:3] for cell in cells}
+    seen = runs[["model", "arm", "concurrency"]].drop_duplicates()
+    for model, arm, level in seen.itertuples(index=False):
+        if (model, arm, int(level)) not in known:
+            raise ValueError(f"a run of {model}/{arm} at concurrency {level} is not in the plan")
+    return cells
+
+
+def build(runs: DataFrame, plan: Mapping[str, Any], metric: Metric) -> Cells:
+    """The cells of one metric. Raises ValueError when a run stands in the frame twice."""
+    return Grid(runs, plan).cells(metric)
+
+
+class Grid:
+    """The layout that the cells of all metrics of a study share."""
+
+    def __init__(self, runs: DataFrame, plan: Mapping[str, Any]) -> None:
+        if runs.duplicated(KEY).any():
+            first = runs.loc[runs.duplicated(KEY), KEY].iloc[0].tolist()
+            raise ValueError(f"the run {first} stands in the aggregate more than once")
+        cells = planned(runs, plan)
+        self.runs = runs
+        self.keys = [cell[:3] for cell in cells]
+        self.row = {key: i for i, key in enumerate(self.keys)}
+        most = max([cell[3] for cell in cells], default=0)
+        seen = runs["block"].astype(int).tolist()
+        self.blocks = np.array(sorted({*range(1, most + 1), *seen}), dtype=np.int64)
+        self.absent = np.full((len(cells), len(self.blocks)), int(Absent.NOT_RUN))
+        self.planned = np.array([cell[3] for cell in cells], dtype=np.int64)
+        keys = zip(runs["model"], runs["arm"], runs["concurrency"].astype(int), strict=True)
+        self._cell = np.array([self.row[key] for key in keys], dtype=np.int64)
+        self._column = np.searchsorted(self.blocks, np.array(seen, dtype=np.int64))
+        usable = runs["usable"].to_numpy(dtype=bool)
+        self.absent[self._cell, self._column] = np.where(usable, Absent.NO, Absent.GATE)
+
+    def cells(self, metric: Metric) -> Cells:
+        """The values of one metric, NaN where one takes no part."""
+        value = self.runs[metric.name].to_numpy(dtype=np.float64, na_value=np.nan)
+        why = self.absent[self._cell, self._column]
+        good = np.isfinite(value) & (value > 0)
+        why = np.where((why == Absent.NO) & ~good, Absent.NO_VALUE, why)
+        fewest = np.full(len(self.keys), -1)
+        if metric.quantile is not None and metric.count is not None and metric.count in self.runs:
+            count = self.runs[metric.count].to_numpy(dtype=np.float64, na_value=0.0)
+            few = count < observations_needed(metric.quantile)
+            why = np.where((why <= Absent.NO_VALUE) & few, Absent.TOO_FEW, why)
+            smallest = np.full(len(self.keys), np.inf)
+            np.minimum.at(smallest, self._cell, count)
+            fewest = np.where(np.isfinite(smallest), smallest, -1).astype(np.int64)
+        values = np.full(self.absent.shape, np.nan)
+        values[self._cell, self._column] = np.where(why == Absent.NO, value, np.nan)
+        absent = self.absent.copy()
+        absent[self._cell, self._column] = why
+        return Cells(self.keys, self.blocks, values, absent, self.row, fewest)
+
+
+def explain(absent: Sequence[int], metric: Metric, fewest: int) -> str:
+    """Why values of a cell are missing, as words: ``"1 with a failed gate, 2 with no run"``."""
+    parts = []
+    for reason, words in WHY.items():
+        count = sum(1 for code in absent if code == reason)
+        if not count:
+            continue
+        if reason is Absent.TOO_FEW and metric.quantile is not None:
+            need = observations_needed(metric.quantile)
+            words = f"too few observations (a {_order(metric)} takes {need}, here {fewest})"
+        parts.append(f"{count} with {words}")
+    return ", ".join(parts)
+
+
+def _order(metric: Metric) -> str:
+    return f"p{metric.quantile * 100:g}" if metric.quantile else metric.title
+
+
+def metric_of(name: str) -> Metric:
+    """The metric of a statistics row."""
+    return METRICS[name]

@@ -1,0 +1,164 @@
+"""Arm against baseline: paired by block on the log ratio, with a verdict for each level.
+
+The unit is a server launch. Within a block each arm was launched once, so a block gives one pair.
+A family is the levels of one (model, metric, arm): p-values of the difference and of equivalence are
+each adjusted over it (Holm), so the chance of any false "faster" or "slower" in a family stays below
+alpha, and so does that of any false "equivalent".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from pandas import DataFrame
+
+from ablation.statistics import paired
+from ablation.statistics.cells import Absent, Cells, Grid, explain
+from ablation.statistics.metrics import Metric, measured
+from ablation.statistics.paired import Floats
+from ablation.statistics.power import detectable_in_sd, more_blocks
+from ablation.statistics.sentences import sentence
+
+FEWEST_PAIRS = 3
+
+Contrast = tuple[str, str, int]
+
+
+def log_margin(percent: float) -> float:
+    """The equivalence margin on the log scale: ``log(1 + m)``; the ratio's band is 1/(1+m) to 1+m."""
+    if not 0 < percent < 100:
+        raise ValueError(f"the equivalence margin must be above 0 and below 100 %, got {percent}")
+    return float(np.log1p(percent / 100))
+
+
+def verdicts(
+    n: NDArray[np.int64], better: NDArray[np.bool_], p_holm: Floats, p_tost_holm: Floats,
+    alpha: float,
+) -> list[str]:  # fmt: skip
+    """faster, slower, equivalent or inconclusive for each comparison.
+
+    "Equivalent" goes first: a difference that is real and surely smaller than the margin is one
+    that the study declared not to matter. Faster means better: more throughput, less latency.
+    """
+    enough = n >= FEWEST_PAIRS
+    same = enough & (p_tost_holm < alpha)
+    differs = enough & (p_holm < alpha) & ~same
+    words = np.where(same, "equivalent", "inconclusive")
+    words = np.where(differs, np.where(better, "faster", "slower"), words)
+    return [str(word) for word in words]
+
+
+def compare(runs: DataFrame, plan: Mapping[str, Any]) -> DataFrame:
+    """One row for each (model, metric, arm other than the baseline, concurrency): ``tables.COMPARISONS``.
+
+    ``runs`` is the aggregate, one row a run. Only usable runs with a positive finite value count; a
+    block counts when both arms have one. Empty when no model ran the baseline and another arm.
+    """
+    design = plan["design"]
+    margin = log_margin(float(design["equivalence_margin_percent"]))
+    confidence = float(design["confidence"])
+    if not 0.5 <= confidence < 1:
+        raise ValueError(f"confidence is a fraction from 0.5 to below 1, got {confidence}")
+    baseline = plan["factor"]["baseline"]
+    grid = Grid(runs, plan)
+    contrasts = [
+        (model, arm, int(level))
+        for model, entry in plan["models"].items()
+        if baseline in entry["arms"]
+        for arm in entry["arms"]
+        if arm != baseline
+        for level in plan["levels"]
+    ]
+    frames = []
+    for metric in measured(runs) if contrasts else []:
+        cells = grid.cells(metric)
+        frames.append(_compare(cells, grid, contrasts, metric, baseline, margin, confidence))
+    if not frames:
+        return DataFrame()
+    table = pd.concat(frames, ignore_index=True)
+    table["equivalence_margin_percent"] = float(design["equivalence_margin_percent"])
+    table["text"] = [sentence(row, confidence) for row in table.to_dict("records")]
+    order = {model: i for i, model in enumerate(plan["models"])}
+    table = table.sort_values("model", key=lambda s: s.map(order), kind="stable")
+    return table.reset_index(drop=True)
+
+
+def _compare(
+    cells: Cells, grid: Grid, contrasts: list[Contrast], metric: Metric, baseline: str,
+    margin: float, confidence: float,
+) -> DataFrame:  # fmt: skip
+    """The rows of one metric."""
+    alpha = 1 - confidence
+    ours = np.array([cells.row[c] for c in contrasts])
+    theirs = np.array([cells.row[(model, baseline, level)] for model, _, level in contrasts])
+    absent = np.maximum(cells.absent[ours], cells.absent[theirs])
+    both = absent == Absent.NO
+    arm = np.where(both, cells.values[ours], np.nan)
+    base = np.where(both, cells.values[theirs], np.nan)
+    ratios = np.log(np.where(both, arm, 1.0)) - np.log(np.where(both, base, 1.0))
+    ratios = np.where(both, ratios, np.nan)
+
+    m = paired.moments(ratios)
+    low, high = paired.interval(m, confidence)
+    p, p_tost = paired.t_test(m), paired.equivalence_test(m, margin)
+    families = DataFrame(contrasts, columns=["model", "arm", "level"]).groupby(["model", "arm"])
+    p_holm, p_tost_holm = np.full(len(p), np.nan), np.full(len(p), np.nan)
+    size = np.ones(len(p))
+    for rows in families.indices.values():
+        p_holm[rows], p_tost_holm[rows] = paired.holm(p[rows]), paired.holm(p_tost[rows])
+        size[rows] = max(int(np.isfinite(p[rows]).sum()), 1)
+    better = m.mean > 0 if metric.higher_is_better else m.mean < 0
+    words = verdicts(m.n, better, p_holm, p_tost_holm, alpha)
+    more = more_blocks(m.mean, m.sd, m.n, alpha=alpha / size, margin=margin)
+    open_ = np.array([word == "inconclusive" for word in words], dtype=bool)
+    detectable = np.array([detectable_in_sd(int(n), round(alpha, 12)) for n in m.n])
+    with_pairs = np.maximum(m.n, 1)
+    return DataFrame(
+        {
+            "model": [c[0] for c in contrasts],
+            "concurrency": [c[2] for c in contrasts],
+            "metric": metric.name,
+            "unit": metric.unit,
+            "arm": [c[1] for c in contrasts],
+            "baseline": baseline,
+            "n_pairs": m.n,
+            "blocks": [cells.blocks[row].tolist() for row in both],
+            "n_planned": grid.planned[ours],
+            "mean_arm": np.where(m.n > 0, np.where(both, arm, 0).sum(axis=1) / with_pairs, np.nan),
+            "mean_baseline": np.where(
+                m.n > 0, np.where(both, base, 0).sum(axis=1) / with_pairs, np.nan
+            ),
+            "ratio": np.exp(m.mean),
+            "difference_percent": 100 * np.expm1(m.mean),
+            "low_percent": 100 * np.expm1(low),
+            "high_percent": 100 * np.expm1(high),
+            "p": p,
+            "p_holm": p_holm,
+            "family_size": size.astype(np.int64),
+            "p_sign_flip": paired.sign_flip_test(ratios),
+            "sign_flip_floor": paired.sign_flip_floor(m.n),
+            "p_tost": p_tost,
+            "p_tost_holm": p_tost_holm,
+            "hedges_g": paired.hedges_g(m),
+            "mde_percent": 100 * np.expm1(detectable * m.sd),
+            "verdict": words,
+            "more_blocks": np.where(open_, more, np.nan),
+            "left_out": [
+                explain(row[cells.blocks <= most].tolist(), metric, fewest)
+                for row, most, fewest in zip(
+                    absent, grid.planned[ours],
+                    _fewest(cells.fewest[ours], cells.fewest[theirs]), strict=True,
+                )  # fmt: skip
+            ],
+        }
+    )
+
+
+def _fewest(ours: NDArray[np.int64], theirs: NDArray[np.int64]) -> list[int]:
+    """The smaller count of a pair of cells; -1 is "no run", not a count."""
+    both = np.where(ours < 0, theirs, np.where(theirs < 0, ours, np.minimum(ours, theirs)))
+    return [int(value) for value in both]

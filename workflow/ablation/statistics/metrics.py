@@ -1,0 +1,95 @@
+"""The metrics that arms are compared on: their column, unit, direction, and what a quantile needs.
+
+A metric's name is its column in ``aggregate/runs.parquet``, so every number can be traced back.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from pandas import DataFrame
+
+PRIMARY = "output_throughput_tok_s"
+
+# A quantile is reported only when the largest observation exceeds it with this confidence.
+QUANTILE_CONFIDENCE = 0.95
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One column of the aggregate, and how a person reads it.
+
+    ``scale`` turns the stored value into ``display_unit`` (seconds into milliseconds).
+    ``quantile`` and ``count`` are set for a quantile within a run: its order, and the column
+    with the number of observations behind it.
+    """
+
+    name: str
+    title: str
+    unit: str
+    higher_is_better: bool
+    display_unit: str
+    scale: float = 1.0
+    quantile: float | None = None
+    count: str | None = None
+
+    def better(self, log_ratio: float) -> bool:
+        """Whether an arm with this log(arm / baseline) is the better one."""
+        return log_ratio > 0 if self.higher_is_better else log_ratio < 0
+
+
+def observations_needed(quantile: float) -> int:
+    """The fewest observations that can bound a quantile from above: ``1 - q^n >= 0.95``.
+
+    With fewer, the largest of all observations may well lie below the true quantile, and no
+    distribution-free upper limit exists. Source: Wilks (1941), Ann. Math. Stat. 12, 91-96.
+    p50 takes 5, p90 29, p99 299. It assumes independent observations; tokens of one request are
+    not, so it is a necessary condition for an inter-token latency, not a sufficient one.
+    """
+    if not 0 < quantile < 1:
+        raise ValueError(f"a quantile lies between 0 and 1, got {quantile}")
+    return math.ceil(math.log(1 - QUANTILE_CONFIDENCE) / math.log(quantile))
+
+
+def _latencies() -> list[Metric]:
+    titles = {
+        "ttft": "time to first token",
+        "itl": "inter-token latency",
+        "tpot": "time per output token",
+        "e2e": "end-to-end latency",
+    }
+    # TPOT and E2E have one observation a request, as TTFT has.
+    counts = {"ttft": "ttft_count", "itl": "itl_count", "tpot": "ttft_count", "e2e": "ttft_count"}
+    orders = {"mean": None, "p50": 0.5, "p90": 0.9, "p99": 0.99}
+    return [
+        Metric(
+            name=f"{kind}_{order}_s",
+            title=f"{order} {title}",
+            unit="s",
+            higher_is_better=False,
+            display_unit="ms",
+            scale=1e3,
+            quantile=quantile,
+            count=None if quantile is None else counts[kind],
+        )
+        for kind, title in titles.items()
+        for order, quantile in orders.items()
+    ]
+
+
+METRICS: dict[str, Metric] = {
+    metric.name: metric
+    for metric in [
+        Metric(PRIMARY, "output throughput", "tok/s", True, "tok/s"),
+        Metric("total_throughput_tok_s", "total throughput", "tok/s", True, "tok/s"),
+        Metric("request_throughput_req_s", "request throughput", "req/s", True, "req/s"),
+        Metric("goodput_req_s", "goodput", "req/s", True, "req/s"),
+        *_latencies(),
+    ]
+}
+
+
+def measured(runs: DataFrame) -> list[Metric]:
+    """The metrics that these runs have a value of (goodput is all null without SLOs)."""
+    return [m for m in METRICS.values() if m.name in runs and bool(runs[m.name].notna().any())]

@@ -1,0 +1,134 @@
+"""From verdicts to words: what to do with the factor, by level and overall.
+
+A rule, not a judgement: each clause comes from the verdicts of rows of ``comparisons.parquet``, and
+the rows are named with it. Nothing is said of levels that were not measured.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pandas import DataFrame
+
+from ablation.statistics.metrics import METRICS, PRIMARY
+
+
+@dataclass(frozen=True)
+class Recommendation:
+    """What the verdicts of one (model, arm) add up to.
+
+    ``action``: enable, keep, either, depends, partly (shown somewhere, open elsewhere) or open.
+    ``sentence`` is the headline, ``clauses`` one by verdict, ``reasons`` the rows' own sentences.
+    """
+
+    model: str
+    arm: str
+    baseline: str
+    metric: str
+    action: str
+    sentence: str
+    clauses: list[str]
+    reasons: list[str]
+
+
+def levels_words(levels: Sequence[int], measured: Sequence[int]) -> str:
+    """Levels as words; three or more neighbours among those measured become a range.
+
+    ``[5, 10, 50, 500]`` of ``1, 5, 10, 50, 100, 200, 500`` is ``"5 to 50 and 500"``.
+    """
+    place = {level: i for i, level in enumerate(sorted(measured))}
+    groups: list[list[int]] = []
+    for level in sorted(levels):
+        if groups and place[level] == place[groups[-1][-1]] + 1:
+            groups[-1].append(level)
+        else:
+            groups.append([level])
+    parts: list[str] = []
+    for group in groups:
+        parts += [f"{group[0]} to {group[-1]}"] if len(group) > 2 else [str(x) for x in group]
+    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
+
+
+def recommend(
+    comparisons: DataFrame, plan: Mapping[str, Any], metric: str = PRIMARY
+) -> list[Recommendation]:
+    """One recommendation for each (model, arm) that was compared on this metric."""
+    if comparisons.empty:
+        return []
+    rows = comparisons[comparisons["metric"] == metric]
+    return [
+        _recommend(str(model), str(arm), group.sort_values("concurrency"), plan, metric)
+        for (model, arm), group in rows.groupby(["model", "arm"], sort=False)
+    ]
+
+
+def _recommend(
+    model: str, arm: str, rows: DataFrame, plan: Mapping[str, Any], metric: str
+) -> Recommendation:
+    arms = plan["factor"]["arms"]
+    baseline = str(rows["baseline"].iloc[0])
+    name, other = (str(arms[a].get("label") or a) for a in (arm, baseline))
+    measured = [int(level) for level in rows["concurrency"]]
+    at = {
+        verdict: [int(x) for x in rows.loc[rows["verdict"] == verdict, "concurrency"]]
+        for verdict in ("faster", "slower", "equivalent", "inconclusive")
+    }
+    margin = f"±{plan['design']['equivalence_margin_percent']:g} %"
+    better = "more" if METRICS[metric].higher_is_better else "less"
+    clauses = []
+    if at["faster"]:
+        clauses.append(f"use {name} {_where(at['faster'], measured)}: {better} {_title(metric)}")
+    if at["slower"]:
+        clauses.append(f"keep {other} {_where(at['slower'], measured)}: {name} is slower there")
+    if at["equivalent"]:
+        where = _where(at["equivalent"], measured)
+        clauses.append(f"either will do {where}: equivalent within {margin}")
+    if at["inconclusive"]:
+        clauses.append(_open(rows, at["inconclusive"], measured))
+    action = _action(at)
+    title = plan["models"].get(model, {}).get("title") or model
+    sentence = f"{title}: {'; '.join(clauses)}."
+    reasons = [str(text) for text in rows["text"]]
+    return Recommendation(model, arm, baseline, metric, action, sentence, clauses, reasons)
+
+
+def _title(metric: str) -> str:
+    return METRICS[metric].title
+
+
+def _where(levels: list[int], measured: list[int]) -> str:
+    if len(levels) == len(measured):
+        return "at every concurrency measured" if len(levels) > 1 else f"at concurrency {levels[0]}"
+    if len(levels) > 1 and levels == sorted(measured)[-len(levels) :]:
+        return f"from concurrency {levels[0]} to {levels[-1]}, the highest measured"
+    return f"at concurrency {levels_words(levels, measured)}"
+
+
+def _open(rows: DataFrame, levels: list[int], measured: list[int]) -> str:
+    still = rows[rows["verdict"] == "inconclusive"]
+    needs = [float(x) for x in still["more_blocks"]]
+    where = f"inconclusive {_where(levels, measured)}"
+    if not any(math.isfinite(need) for need in needs):
+        few = (still["n_pairs"] < 3).all()
+        return f"{where}, {'too few usable blocks' if few else 'over 1,000 blocks would not settle it'}"
+    most = int(max(need for need in needs if math.isfinite(need)))
+    words = f"about {most:,} more block{'s' if most != 1 else ''}"
+    if all(math.isfinite(need) for need in needs):
+        return f"{where}, {words} to settle {'it' if len(levels) == 1 else 'all of it'}"
+    return f"{where}, {words} to settle part of it"
+
+
+def _action(at: Mapping[str, list[int]]) -> str:
+    faster, slower, same, unknown = (
+        bool(at[v]) for v in ("faster", "slower", "equivalent", "inconclusive")
+    )
+    if faster and slower:
+        return "depends"
+    if unknown:
+        return "partly" if faster or slower or same else "open"
+    if faster:
+        return "enable"
+    return "keep" if slower else "either"

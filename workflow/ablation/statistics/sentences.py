@@ -1,0 +1,76 @@
+"""One plain sentence for each comparison row: nothing in it that is not in the row."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from ablation.statistics.metrics import METRICS
+
+FEWEST_WORDS = "a verdict takes at least 3 pairs"
+
+
+def p_words(p: float) -> str:
+    """``p = 0.031``, ``p < 0.001``."""
+    return "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
+
+
+def percent(value: float) -> str:
+    """A signed percentage with enough digits to tell it from 0: ``+4.1 %``, ``-0.04 %``."""
+    if not math.isfinite(value):
+        return "an infinite difference" if math.isinf(value) else "n/a"
+    digits = 2 if abs(value) < 1 else 1
+    text = f"{value:+.{digits}f} %"
+    return "0 %" if float(f"{value:.{digits}f}") == 0 else text
+
+
+def sentence(row: Mapping[str, Any], confidence: float) -> str:
+    """The comparison in words: what differs, by how much, how sure, and the verdict."""
+    metric = METRICS[row["metric"]]
+    what = f"{row['model']} at concurrency {row['concurrency']}: {metric.title}"
+    who = f"{row['arm']} against {row['baseline']}"
+    n, left_out = int(row["n_pairs"]), row["left_out"]
+    planned = int(row["n_planned"])
+    out = f" Left out of {planned} blocks: {left_out}." if left_out else ""
+    if n == 0:
+        return f"{what}, {who}: inconclusive, no block has a usable pair.{out}"
+    size = percent(row["difference_percent"])
+    if n < 2:
+        return f"{what}, {who}: {size} in the only usable pair; inconclusive: {FEWEST_WORDS}.{out}"
+    low, high = percent(row["low_percent"]), percent(row["high_percent"])
+    seen = f"{what}, {who}: {size} ({100 * confidence:g} % interval {low} to {high}, {n} blocks)"
+    return f"{seen}: {_reason(row)}{_flat(row)}{out}"
+
+
+def _reason(row: Mapping[str, Any]) -> str:
+    verdict, margin = row["verdict"], f"±{row['equivalence_margin_percent']:g} %"
+    levels = int(row["family_size"])
+    over = f" after Holm over {levels} levels" if levels > 1 else ""
+    if verdict == "equivalent":
+        small = ""
+        if row["p_holm"] <= row["p_tost_holm"] and row["p_holm"] < 0.05:
+            small = "; a difference is there, but smaller than what the study calls one"
+        return f"equivalent within {margin} ({p_words(row['p_tost_holm'])}{over}){small}."
+    if verdict in ("faster", "slower"):
+        return f"{verdict} ({p_words(row['p_holm'])}{over})."
+    if row["n_pairs"] < 3:
+        return f"inconclusive: {FEWEST_WORDS}."
+    more = row["more_blocks"]
+    blocks = "block" if more == 1 else "blocks"
+    cost = (
+        "more than 1,000 blocks would not settle it"
+        if more is None or math.isnan(more)
+        else f"about {int(more):,} more {blocks} would settle it at the spread seen"
+    )
+    return (
+        f"inconclusive: neither a difference ({p_words(row['p_holm'])}{over}) nor equivalence "
+        f"within {margin} ({p_words(row['p_tost_holm'])}) is shown; {cost}."
+    )
+
+
+def _flat(row: Mapping[str, Any]) -> str:
+    """A spread of exactly nothing is no measurement's: say so."""
+    if row["low_percent"] == row["high_percent"]:
+        return " All blocks gave the same ratio: check that they are separate measurements."
+    return ""

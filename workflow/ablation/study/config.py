@@ -1,0 +1,282 @@
+"""The study: every field that a study's YAML may hold, its type, default and meaning.
+
+This is the one typed source: `config/README.md` and `workflow/schemas/study.schema.json` are generated
+from it (`make docs`), and a test fails when they drift.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+NAME = r"^[a-z0-9][a-z0-9._-]*$"
+Name = Annotated[str, Field(pattern=NAME)]
+ArgValue = str | int | float | bool | list[str | int | float] | dict[str, object] | None
+
+# Values of such variables must never stand in a file that is stored; `server.pass_env` names them instead.
+SECRET = re.compile(r"(TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIAL|API_?KEY|ACCESS_?KEY|PRIVATE_?KEY)", re.I)
+
+
+class Strict(BaseModel):
+    """A field that is not known is an error: a typo must never be a silent default."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
+
+
+class Settings(Strict):
+    """Environment variables and server arguments, laid over those of the server and the model."""
+
+    env: dict[str, str] = Field(
+        default={}, description="Environment variables of the server, `NAME: value`."
+    )
+    args: dict[str, ArgValue] = Field(
+        default={},
+        description=(
+            "Server arguments without the leading dashes: `max-model-len: 2048`. `true` gives the bare flag, "
+            "`false` its `--no-` form, `null` takes away what the server or the model set, "
+            "a mapping is passed as JSON."
+        ),
+    )
+
+    @field_validator("env", mode="before")
+    @classmethod
+    def _env_as_text(cls, env: object) -> object:
+        if not isinstance(env, dict):
+            return env
+        # YAML reads `VLLM_ROCM_USE_AITER: 0` as a number and `on` as a boolean; only the number is unambiguous.
+        for name, value in env.items():
+            if isinstance(value, bool):
+                raise ValueError(f"{name}: {value!r} is a YAML boolean; write the text that the server must see, in quotes")
+            if SECRET.search(str(name)):
+                raise ValueError(
+                    f"{name}: its value would be stored with the results; export it in your shell and "
+                    f"list its name under server.pass_env"
+                )
+        return {str(k): str(v) for k, v in env.items()}
+
+    @field_validator("args")
+    @classmethod
+    def _args_without_dashes(cls, args: dict[str, ArgValue]) -> dict[str, ArgValue]:
+        reserved = {"model", "served-model-name", "host", "port", "api-key"}
+        for name in args:
+            if name.startswith("-"):
+                raise ValueError(f"{name}: write it without the dashes, {name.lstrip('-')!r}")
+            if name in reserved:
+                raise ValueError(f"{name}: set by the workflow; it cannot be an argument of a study")
+        return args
+
+
+class Arm(Settings):
+    """One setting of the factor."""
+
+    label: str | None = Field(default=None, description="How figures and tables name the arm.")
+    evidence: str | None = Field(
+        default=None,
+        description=(
+            "Regular expression that a line of the server's log must match to prove that the treatment took "
+            "effect. Without it the report says that there is no proof."
+        ),
+    )
+    counter_evidence: str | None = Field(
+        default=None,
+        description="Regular expression that no line of the server's log may match (a fallback, an override).",
+    )
+
+    @field_validator("evidence", "counter_evidence")
+    @classmethod
+    def _compiles(cls, pattern: str | None) -> str | None:
+        if pattern is not None:
+            try:
+                re.compile(pattern)
+            except re.error as error:
+                raise ValueError(f"not a regular expression: {error}") from error
+        return pattern
+
+
+class Factor(Strict):
+    """What is varied."""
+
+    name: Name = Field(description="Name of the factor; `config/models.yaml` states support by this name.")
+    title: str = Field(description="The factor in words.")
+    baseline: Name = Field(description="The arm that the others are compared with.")
+    arms: dict[Name, Arm] = Field(description="The arms by name; two for an A/B study.", min_length=1)
+
+    @model_validator(mode="after")
+    def _baseline_is_an_arm(self) -> Factor:
+        if self.baseline not in self.arms:
+            raise ValueError(f"baseline: {self.baseline!r} is not one of the arms {sorted(self.arms)}")
+        return self
+
+
+class Expect(Strict):
+    """What the plan's times are computed from. A guess costs nothing but a wrong estimate."""
+
+    start_s: float = Field(default=60, gt=0, description="Seconds from launch to ready.")
+    stop_s: float = Field(default=5, ge=0, description="Seconds from the stop signal to a free accelerator.")
+    output_tok_s: dict[int, float] = Field(
+        default={1: 50.0},
+        min_length=1,
+        description="Output tokens per second expected at some levels; between them the plan interpolates.",
+    )
+
+
+class Model(Settings):
+    """A model in the study."""
+
+    catalogue: Name | None = Field(
+        default=None, description="Entry of `config/models.yaml`; the model's own name when absent."
+    )
+    path: str | None = Field(
+        default=None,
+        description="Folder or hub name given to the server; the catalogue's when absent.",
+    )
+    arms: list[Name] | None = Field(
+        default=None, description="Only these arms, where the catalogue permits more.", min_length=1
+    )
+    blocks: int | None = Field(default=None, ge=1, description="Blocks for this model; the design's when absent.")
+    vocabulary: int | None = Field(
+        default=None,
+        ge=8,
+        description="Token ids of prompts are drawn below this; read from the model's config.json when absent.",
+    )
+    expect: Expect | None = Field(default=None, description="Times for the plan; the study's when absent.")
+
+
+class Design(Strict):
+    """How often, in which order, and what counts as equal."""
+
+    blocks: int = Field(default=6, ge=1, description="Replicates: each launches every arm once.")
+    levels: list[Annotated[int, Field(ge=1)]] = Field(
+        default=[1, 10, 100], min_length=1, description="Concurrencies: so many requests are in flight."
+    )
+    equivalence_margin_percent: float = Field(
+        default=2.0, gt=0, lt=100, description="Differences within this margin are called equivalent."
+    )
+    confidence: float = Field(default=0.95, gt=0.5, lt=1, description="Of all intervals.")
+
+    @field_validator("levels")
+    @classmethod
+    def _levels_ascend(cls, levels: list[int]) -> list[int]:
+        if sorted(set(levels)) != levels:
+            raise ValueError(f"{levels} must ascend without repeats: {sorted(set(levels))}")
+        return levels
+
+
+class Requests(Strict):
+    """Requests per level: max(minimum, per_level x concurrency)."""
+
+    minimum: int = Field(default=100, ge=1, description="At least so many at each level.")
+    per_level: float = Field(
+        default=10,
+        ge=3,
+        description="Requests per request in flight. Under 3 a level is more ramp than plateau.",
+    )
+
+
+class Workload(Strict):
+    """What each request asks for."""
+
+    input_tokens: int = Field(default=2048, ge=1, description="Prompt length (ISL).")
+    output_tokens: int = Field(default=512, ge=2, description="Output length (OSL), forced with ignore_eos.")
+    requests: Requests = Requests()
+    warmup_per_level: float = Field(
+        default=2, ge=1, description="Warm-up requests per request in flight, before each level, outside the data."
+    )
+    ramp_s: float = Field(default=2.0, ge=0, description="The first arrivals of a level are spread over this time.")
+    request_timeout_s: float = Field(default=600, gt=0, description="A request that takes longer has failed.")
+    route: Literal["completions", "chat"] = Field(default="completions", description="OpenAI route.")
+
+
+class Hardware(Strict):
+    """What the study runs on, as the support catalogue names it."""
+
+    platform: Literal["cpu", "rocm", "cuda"] = Field(default="cpu", description="Platform of vLLM.")
+    gpu: str | None = Field(default=None, description="GPU by name, for the report.")
+    architecture: str | None = Field(default=None, description="`gfx942`, `gfx950`, `sm_90`, `x86_64` ...")
+    gpus: int = Field(default=0, ge=0, description="GPUs that a session occupies; GPU-hours count them.")
+
+
+class Server(Settings):
+    """How a server is launched."""
+
+    kind: Literal["vllm", "reference"] = Field(
+        default="vllm",
+        description="`reference` is the simulated server of the tests: its report says SIMULATED.",
+    )
+    python: str = Field(
+        default="python3",
+        description="Python that has vLLM. A relative path with a slash starts at the workflow's folder.",
+    )
+    vllm: str = Field(description="Version of vLLM; a launch of another version is refused.")
+    pass_env: list[str] = Field(
+        default=[],
+        description="Names of variables handed from your shell to the server (tokens!); values are never stored.",
+    )
+    host: str = Field(default="127.0.0.1", description="Address to bind to. Loopback, unless you know why not.")
+    port: int | Literal["auto"] = Field(default="auto", description="`auto` takes a free port for each launch.")
+    ready_timeout_s: float = Field(default=1800, gt=0, description="A server not ready by then has failed.")
+    stop_timeout_s: float = Field(default=60, gt=0, description="From TERM to KILL.")
+
+
+class Gates(Strict):
+    """Thresholds: a run that fails one is kept, shown, and taken out of the comparison."""
+
+    achieved_concurrency_min_ratio: float = Field(
+        default=0.9, gt=0, le=1, description="Mean concurrency in the window over the level."
+    )
+    max_failed_requests: int = Field(default=0, ge=0, description="Requests that may fail.")
+    max_inexact_requests: int = Field(
+        default=0, ge=0, description="Requests whose token counts may differ from those asked for."
+    )
+    server_counters_max_percent: float = Field(
+        default=1.0, ge=0, description="Client's token count against the server's own counters."
+    )
+    client_cpu_max_share: float = Field(default=0.8, gt=0, description="CPU share of the busiest client process.")
+    event_loop_lag_p99_max_s: float = Field(default=0.05, gt=0, description="Lag of the client's event loop.")
+    send_delay_p99_max_s: float = Field(default=0.05, gt=0, description="From scheduled to sent.")
+    steady_state_max_drift_percent: float = Field(
+        default=20.0, gt=0, description="Throughput of the window's last part against its first."
+    )
+    max_prefix_cache_hits: int = Field(default=0, ge=0, description="Tokens served from the prefix cache.")
+
+
+class Slo(Strict):
+    """Objectives of goodput: a request counts when it meets all that are stated."""
+
+    ttft_s: float | None = Field(default=None, gt=0, description="Time to first token.")
+    tpot_s: float | None = Field(default=None, gt=0, description="Time per output token after the first.")
+    e2e_s: float | None = Field(default=None, gt=0, description="End-to-end latency.")
+
+
+class Study(Strict):
+    """One study, results in `results/{study}/`."""
+
+    study: Name = Field(description="Name of the study and of its folder under `results/`.")
+    title: str = Field(description="Headline of the report.")
+    description: str = Field(default="", description="What the study asks, in a sentence or two.")
+    seed: int = Field(default=1, ge=0, description="Of the order of launches and of all prompts.")
+    hardware: Hardware = Hardware()
+    factor: Factor
+    models: dict[Name, Model] = Field(min_length=1, description="Models by name.")
+    design: Design = Design()
+    workload: Workload = Workload()
+    server: Server
+    expect: Expect = Expect()
+    gates: Gates = Gates()
+    slo: Slo = Slo()
+    catalogue: str = Field(default="config/models.yaml", description="Support catalogue.")
+
+    @model_validator(mode="after")
+    def _arms_of_models_exist(self) -> Study:
+        for name, model in self.models.items():
+            for arm in model.arms or ():
+                if arm not in self.factor.arms:
+                    raise ValueError(f"models.{name}.arms: {arm!r} is not one of {sorted(self.factor.arms)}")
+        return self
+
+    @property
+    def simulated(self) -> bool:
+        """True where no real server was measured."""
+        return self.server.kind == "reference"
