@@ -135,7 +135,7 @@ def make_runs(
     block_percent: float = 1.0,
     requests: int | None = None,
 ) -> DataFrame:
-    """The aggregate of a plan: every arm but the baseline differs by ``effect_percent`` (by level)."""
+    """The aggregate of a plan; other arms differ by ``effect_percent`` (by level)."""
     rng = np.random.default_rng(seed)
     shared: dict[tuple[str, int], float] = {}
     rows = []
@@ -151,9 +151,7 @@ def make_runs(
             planted = np.log1p(effect / 100) if arm != plan["factor"]["baseline"] else 0.0
             noise = rng.normal(0, cov_percent / 100)
             rate = 40 * c / (1 + c / 64) * np.exp(planted + noise + shared[key])
-            rows.append(
-                _row(plan, session, level, rate, start, requests or level["requests"], rng)
-            )
+            rows.append(_row(plan, session, level, rate, start, requests or level["requests"], rng))
     frame = DataFrame(rows)
     for name in ("started_at", "ended_at"):
         frame[name] = frame[name].astype("datetime64[us, UTC]")
@@ -161,9 +159,14 @@ def make_runs(
 
 
 def _row(
-    plan: dict[str, Any], session: dict[str, Any], level: dict[str, Any], rate: float,
-    start: pd.Timestamp, requests: int, rng: np.random.Generator,
-) -> dict[str, Any]:  # fmt: skip
+    plan: dict[str, Any],
+    session: dict[str, Any],
+    level: dict[str, Any],
+    rate: float,
+    start: pd.Timestamp,
+    requests: int,
+    rng: np.random.Generator,
+) -> dict[str, Any]:
     c = level["concurrency"]
     e2e = c * TOKENS / rate
     ttft, tpot = 0.2 * e2e, 0.8 * e2e / (TOKENS - 1)

@@ -1,8 +1,8 @@
 """The raw record of a run: what was measured, whole or absent, never half-written.
 
-    <directory>/requests.parquet   one row a request of the data
-    <directory>/reads.parquet      one row a socket read: rows of one request together, in order of arrival
-    <directory>/run.json           what the run was, when, by which client, the server's counters
+<directory>/requests.parquet   one row a request of the data
+<directory>/reads.parquet      one row a socket read: rows of one request together, in order of arrival
+<directory>/run.json           what the run was, when, by which client, the server's counters
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from ablation.client.transport import Recording
@@ -67,8 +68,10 @@ class RawRecord:
 
     def facts(self) -> dict[str, Any]:
         """What the client knows of run.json; the caller adds spec, run_hash and launch_id."""
+        sent = pc.min(self.requests["sent_ns"]).as_py()
         return {
             "schema": SCHEMA,
+            "first_send_ns": sent,
             "started_at": self.started_at,
             "ended_at": self.ended_at,
             "clock": self.clock,

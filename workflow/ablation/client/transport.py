@@ -24,7 +24,7 @@ import time
 from array import array
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import httptools
 import httpx
@@ -65,9 +65,8 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Keep the transport. A high-water mark of 0 makes uvloop write at once, not at the end of
         its loop iteration, so that the stamp of a send is that of the system call."""
-        assert isinstance(transport, asyncio.Transport)
-        self.transport = transport
-        transport.set_write_buffer_limits(high=0)
+        self.transport = cast(asyncio.Transport, transport)  # uvloop's is none by inheritance
+        self.transport.set_write_buffer_limits(high=0)
 
     def data_received(self, data: bytes) -> None:
         """Stamp, keep, look for the end."""
@@ -133,7 +132,9 @@ class Connection(asyncio.Protocol):
         self.transport.write(wire)
         try:
             await self._done
-        except BaseException:  # a cancelled exchange leaves bytes in flight: the connection is spent
+        except (
+            BaseException
+        ):  # a cancelled exchange leaves bytes in flight: the connection is spent
             self.abort()
             raise
         if not self._keep_alive:
@@ -219,9 +220,7 @@ class RecordingTransport(httpx.AsyncBaseTransport):
         missing = connections - len(self._idle)
         # Few at a time: a listen queue is often 128 long and drops what is beyond.
         for start in range(0, missing, 64):
-            made = await asyncio.gather(
-                *(self._connect() for _ in range(min(64, missing - start)))
-            )
+            made = await asyncio.gather(*(self._connect() for _ in range(min(64, missing - start))))
             self._idle.extend(made)
 
     async def renew(self, connections: int) -> None:

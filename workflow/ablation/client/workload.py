@@ -209,7 +209,9 @@ def _prompt_line(line: str, where: str) -> PromptLine:
     prompt, tokens = data["prompt"], data["output_tokens"]
     ids = isinstance(prompt, list) and all(type(i) is int and i >= 0 for i in prompt)
     if not (isinstance(prompt, str) or ids) or not prompt:
-        raise WorkloadError(f"{where}: prompt must be text or token ids, and not empty; write {form}")
+        raise WorkloadError(
+            f"{where}: prompt must be text or token ids, and not empty; write {form}"
+        )
     if type(tokens) is not int or tokens < 1:
         raise WorkloadError(f"{where}: output_tokens must be a whole number from 1; write {form}")
     return PromptLine(prompt, tokens)
@@ -259,7 +261,9 @@ def png(image: Image, random: np.random.Generator) -> bytes:
     rows[:, 1:] = pixels.reshape(image.height, -1)
 
     def chunk(kind: bytes, data: bytes) -> bytes:
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        return (
+            struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        )
 
     header = struct.pack(">IIBBBBB", image.width, image.height, 8, 2, 0, 0, 0)
     return (

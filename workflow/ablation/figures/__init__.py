@@ -1,4 +1,4 @@
-"""Figures: one function each, from the statistics to a matplotlib Figure; ``save`` writes SVG or PNG."""
+"""Figures: one function each, from the statistics to a Figure; ``save`` writes SVG or PNG."""
 
 from ablation.figures.difference import draw_difference
 from ablation.figures.style import save

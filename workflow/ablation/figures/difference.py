@@ -1,4 +1,4 @@
-"""Difference of an arm from the baseline in percent, with interval, equivalence band and verdict."""
+"""Difference from the baseline in percent, with interval, equivalence band and verdict."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def draw_difference(
     with look():
         figure, axes = panels(max(len(groups), 1))
         if not groups:
-            notice(axes[0], "No model ran the baseline and another arm:\nthere is nothing to compare.")
+            notice(axes[0], "No model ran the baseline and another arm:\nnothing to compare.")
         for ax, ((model, arm), own) in zip(axes, groups, strict=False):
             _panel(ax, str(model), str(arm), own.sort_values("concurrency"), plan, metric)
         if groups:
@@ -50,8 +50,9 @@ def draw_difference(
             figure.supxlabel(
                 f"Concurrency (requests in flight), blocks n. Bars: {confidence:g} % paired t "
                 "interval; verdicts adjusted over levels (Holm).",
-                fontsize=9, color=MUTED,
-            )  # fmt: skip
+                fontsize=9,
+                color=MUTED,
+            )
         watermark(figure, plan)
     return figure
 
@@ -66,9 +67,15 @@ def _panel(
     ax.set_title(literal(f"{title}: {styles[arm].label} against {styles[baseline].label}"))
     low = 100 * (1 / (1 + margin / 100) - 1)
     ax.axhspan(
-        low, margin, facecolor="#eceef2", edgecolor="#d3d7de", hatch="//", linewidth=0.0,
-        label=f"equivalence band, ±{margin:g} %", zorder=0,
-    )  # fmt: skip
+        low,
+        margin,
+        facecolor="#eceef2",
+        edgecolor="#d3d7de",
+        hatch="//",
+        linewidth=0.0,
+        label=f"equivalence band, ±{margin:g} %",
+        zorder=0,
+    )
     ax.axhline(0, color=INK, linewidth=0.9)
     few = len(rows) <= MOST_TICKS
     values = rows["difference_percent"].to_numpy(dtype=float)
@@ -106,9 +113,15 @@ def _point(ax: Axes, x: int, row: Any, metric: str, bound: float, few: bool) -> 
     if not np.isfinite(y):
         if few:
             ax.text(
-                x, 0.98, "no pair\ninconclusive", transform=ax.get_xaxis_transform(),
-                ha="center", va="top", fontsize=8.5, color=MUTED,
-            )  # fmt: skip
+                x,
+                0.98,
+                "no pair\ninconclusive",
+                transform=ax.get_xaxis_transform(),
+                ha="center",
+                va="top",
+                fontsize=8.5,
+                color=MUTED,
+            )
         return
     low, high = float(row["low_percent"]), float(row["high_percent"])
     if np.isfinite(low) and np.isfinite(high):
@@ -118,11 +131,25 @@ def _point(ax: Axes, x: int, row: Any, metric: str, bound: float, few: bool) -> 
     else:
         low = high = y
     ax.plot(
-        [x], [y], marker=marker, markersize=8, color=color, linestyle="none", zorder=3,
-        markerfacecolor=color if filled else "white", markeredgecolor=color, markeredgewidth=1.5,
-    )  # fmt: skip
+        [x],
+        [y],
+        marker=marker,
+        markersize=8,
+        color=color,
+        linestyle="none",
+        zorder=3,
+        markerfacecolor=color if filled else "white",
+        markeredgecolor=color,
+        markeredgewidth=1.5,
+    )
     if few:
         ax.text(
-            x, 0.98, f"{y:+.1f} %\n{verdict}", transform=ax.get_xaxis_transform(),
-            ha="center", va="top", fontsize=8.5, color=INK,
-        )  # fmt: skip
+            x,
+            0.98,
+            f"{y:+.1f} %\n{verdict}",
+            transform=ax.get_xaxis_transform(),
+            ha="center",
+            va="top",
+            fontsize=8.5,
+            color=INK,
+        )

@@ -43,7 +43,7 @@ class ArmStyle:
 @contextmanager
 def look() -> Iterator[None]:
     """The rcParams of every figure, for drawing and for saving."""
-    settings: dict[str, Any] = {
+    settings: Any = {
         **mpl.rcParamsDefault,
         **sns.axes_style("whitegrid"),
         "axes.edgecolor": MUTED,
@@ -125,9 +125,18 @@ def watermark(figure: Figure, plan: Mapping[str, Any]) -> None:
     """SIMULATED across the figure when nothing in it was measured on a real server."""
     if plan["simulated"]:
         figure.text(
-            0.5, 0.5, "SIMULATED", ha="center", va="center", rotation=22, fontsize=64,
-            fontweight="bold", color="#b00020", alpha=0.22, zorder=1000,
-        ).set_in_layout(False)  # fmt: skip
+            0.5,
+            0.5,
+            "SIMULATED",
+            ha="center",
+            va="center",
+            rotation=22,
+            fontsize=64,
+            fontweight="bold",
+            color="#b00020",
+            alpha=0.22,
+            zorder=1000,
+        ).set_in_layout(False)
 
 
 def save(figure: Figure, path: Path) -> None:

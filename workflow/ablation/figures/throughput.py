@@ -24,7 +24,7 @@ from ablation.figures.style import (
 )
 from ablation.statistics.metrics import METRICS, PRIMARY
 
-# Arms are drawn this far apart, as a fraction of the level, so that intervals do not hide one another.
+# Arms are drawn this far apart (a fraction of the level): intervals do not hide one another.
 DODGE = 0.03
 
 
@@ -50,8 +50,9 @@ def draw_throughput(
         figure.supxlabel(
             f"Concurrency (requests in flight). Bars: {confidence:g} % t interval of the mean "
             "over server launches.",
-            fontsize=9, color=MUTED,
-        )  # fmt: skip
+            fontsize=9,
+            color=MUTED,
+        )
         watermark(figure, plan)
     return figure
 
@@ -75,10 +76,19 @@ def _panel(ax: Axes, model: str, rows: DataFrame, plan: Mapping[str, Any]) -> bo
         n = own["n"].to_numpy()
         count = f"{n.min()}" if n.min() == n.max() else f"{n.min()} to {n.max()}"
         ax.errorbar(
-            x, mean, yerr=np.abs(errors), color=style.color, marker=style.marker,
-            linestyle=style.line, markersize=5, capsize=3, linewidth=1.5, markeredgecolor="white",
-            markeredgewidth=0.6, label=f"{literal(style.label)}, n = {count}",
-        )  # fmt: skip
+            x,
+            mean,
+            yerr=np.abs(errors),
+            color=style.color,
+            marker=style.marker,
+            linestyle=style.line,
+            markersize=5,
+            capsize=3,
+            linewidth=1.5,
+            markeredgecolor="white",
+            markeredgewidth=0.6,
+            label=f"{literal(style.label)}, n = {count}",
+        )
     if drawn:
         ax.set_xscale("log")
         ticks = tick_levels([int(level) for level in plan["levels"]])
@@ -104,6 +114,13 @@ def _excluded(ax: Axes, model: str, plan: Mapping[str, Any], *, alone: bool) -> 
         notice(ax, text or "no usable run")
     elif text:
         ax.text(
-            0.98, 0.03, text, transform=ax.transAxes, ha="right", va="bottom", fontsize=8,
-            color=MUTED, bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.85, "pad": 2},
-        )  # fmt: skip
+            0.98,
+            0.03,
+            text,
+            transform=ax.transAxes,
+            ha="right",
+            va="bottom",
+            fontsize=8,
+            color=MUTED,
+            bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.85, "pad": 2},
+        )

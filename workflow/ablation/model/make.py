@@ -26,11 +26,16 @@ def make_model(python: str, recipe: Generate, folder: Path, log: Path) -> None:
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 # The machine's own path, without the workflow's packages: another Python reads them.
-                env={k: v for k, v in os.environ.items() if k != "PYTHONPATH"} | {"HF_HUB_OFFLINE": "1"},
+                env={k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
+                | {"HF_HUB_OFFLINE": "1"},
                 check=False,
             )
         except OSError as error:
-            raise StudyError(f"server.python: {python}: {error.strerror}; run `make setup`") from error
+            raise StudyError(
+                f"server.python: {python}: {error.strerror}; run `make setup`"
+            ) from error
     if done.returncode != 0:
         tail = "\n".join(log.read_text(encoding="utf-8", errors="replace").splitlines()[-15:])
-        raise StudyError(f"{folder}: the model could not be made (exit {done.returncode}); {log} ends with:\n{tail}")
+        raise StudyError(
+            f"{folder}: the model could not be made (exit {done.returncode}); {log} ends with:\n{tail}"
+        )

@@ -53,7 +53,9 @@ def write_tokenizer(folder: Path, vocabulary: int) -> None:
         "chat_template": "{% for m in messages %}{{ m['content'] }} {% endfor %}",
     }
     (folder / "tokenizer_config.json").write_text(json.dumps(settings, indent=1) + "\n")
-    (folder / "generation_config.json").write_text(json.dumps({"bos_token_id": 1, "eos_token_id": 2}) + "\n")
+    (folder / "generation_config.json").write_text(
+        json.dumps({"bos_token_id": 1, "eos_token_id": 2}) + "\n"
+    )
 
 
 def write_weights(folder: Path, config: dict, seed: int, std: float) -> None:

@@ -25,7 +25,9 @@ def expected_level_s(
     return requests * output_tokens / expected_output_tok_s(expect, concurrency) + ramp_s
 
 
-def detectable_percent(blocks: int, cov_percent: float, confidence: float, power: float = 0.8) -> float:
+def detectable_percent(
+    blocks: int, cov_percent: float, confidence: float, power: float = 0.8
+) -> float:
     """Smallest difference in percent that a paired comparison finds with the given power.
 
     Both arms are assumed to vary by `cov_percent` between launches, independently, so a pair's log ratio

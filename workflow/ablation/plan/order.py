@@ -13,7 +13,9 @@ from collections.abc import Mapping, Sequence
 Cell = tuple[str, str, int]
 
 
-def launch_order(arms: Mapping[str, Sequence[str]], blocks: Mapping[str, int], seed: int) -> list[Cell]:
+def launch_order(
+    arms: Mapping[str, Sequence[str]], blocks: Mapping[str, int], seed: int
+) -> list[Cell]:
     """All (model, arm, block) in the order in which they are launched.
 
     `arms` gives the arms that run for each model, `blocks` the replicates. A block's shuffle depends on the

@@ -7,7 +7,14 @@ import json
 import math
 from typing import Any
 
-from ablation.plan.command import GENERATED, gpus, model_location, server_args, server_command, server_env
+from ablation.plan.command import (
+    GENERATED,
+    gpus,
+    model_location,
+    server_args,
+    server_command,
+    server_env,
+)
 from ablation.plan.cost import (
     detectable_percent,
     duration_text,
@@ -38,7 +45,9 @@ def build_plan(study: Study, catalogue: Catalogue) -> Plan:
     order = launch_order(arms, blocks, study.seed)
     if not order:
         reasons = "; ".join(f"{model}: {support[model].reason}" for model in study.models)
-        raise StudyError(f"study {study.study}: no (model, arm) can run on this hardware: {reasons}")
+        raise StudyError(
+            f"study {study.study}: no (model, arm) can run on this hardware: {reasons}"
+        )
     sessions = [
         _session(study, entries[model], model, arm, block, rank)
         for rank, (model, arm, block) in enumerate(order, start=1)
@@ -60,7 +69,8 @@ def build_plan(study: Study, catalogue: Catalogue) -> Plan:
         "gates": study.gates.model_dump(),
         "slo": study.slo.model_dump(),
         "models": {
-            model: _model(study, entries[model], support[model], blocks[model], model) for model in study.models
+            model: _model(study, entries[model], support[model], blocks[model], model)
+            for model in study.models
         },
         "excluded": [
             {
@@ -198,7 +208,9 @@ def _warnings(study: Study, support: dict[str, Verdict], blocks: dict[str, int])
         if len(verdict.runs) < 2:
             continue
         if n < 3:
-            found.append(f"{model}: {n} blocks give no verdict; at least 3 are needed, 6 are advised")
+            found.append(
+                f"{model}: {n} blocks give no verdict; at least 3 are needed, 6 are advised"
+            )
         elif sign_flip_floor(n) > 1 - study.design.confidence:
             found.append(
                 f"{model}: with {n} blocks the exact sign-flip test cannot go below p = {sign_flip_floor(n):.4f}; "
@@ -229,11 +241,16 @@ def plan_text(plan: Plan, done: set[str] | None = None) -> str:
     done = done or set()
     factor = plan["factor"]
     lines = [f"{plan['title']}  [study {plan['study']}]", ""]
-    lines.append(f"factor    {factor['title']}: " + ", ".join(
-        f"{arm}{' (baseline)' if arm == factor['baseline'] else ''}" for arm in factor["arms"]
-    ))
-    lines.append(f"levels    {', '.join(map(str, plan['levels']))} requests in flight; "
-                 f"{plan['workload']['input_tokens']} input and {plan['workload']['output_tokens']} output tokens")
+    lines.append(
+        f"factor    {factor['title']}: "
+        + ", ".join(
+            f"{arm}{' (baseline)' if arm == factor['baseline'] else ''}" for arm in factor["arms"]
+        )
+    )
+    lines.append(
+        f"levels    {', '.join(map(str, plan['levels']))} requests in flight; "
+        f"{plan['workload']['input_tokens']} input and {plan['workload']['output_tokens']} output tokens"
+    )
     lines += ["", "models"]
     for name, model in plan["models"].items():
         runs = ", ".join(model["arms"]) or "none"
@@ -243,10 +260,14 @@ def plan_text(plan: Plan, done: set[str] | None = None) -> str:
     first = plan["sessions"][0]
     lines += ["", "requests per level (and warm-up)"]
     for level in first["levels"]:
-        lines.append(f"  {level['concurrency']:>5}: {level['requests']} (+{level['warmup_requests']})")
+        lines.append(
+            f"  {level['concurrency']:>5}: {level['requests']} (+{level['warmup_requests']})"
+        )
     lines += ["", "sessions in launch order"]
     for session in plan["sessions"]:
-        mark = "measured" if session["id"] in done else f"about {duration_text(session['expected_s'])}"
+        mark = (
+            "measured" if session["id"] in done else f"about {duration_text(session['expected_s'])}"
+        )
         lines.append(f"  {session['rank']:>4}  {session['id']:<44} {mark}")
     lines += ["", "commands (first launch of each model and arm)"]
     seen = set()
@@ -255,11 +276,17 @@ def plan_text(plan: Plan, done: set[str] | None = None) -> str:
         if cell not in seen:
             seen.add(cell)
             env = " ".join(f"{k}={v}" for k, v in session["env"].items())
-            lines += [f"  {session['model']}, {session['arm']}", f"    {env} {' '.join(session['command'])}"]
+            lines += [
+                f"  {session['model']}, {session['arm']}",
+                f"    {env} {' '.join(session['command'])}",
+            ]
     if plan["warnings"]:
         lines += ["", "warnings", *(f"  {warning}" for warning in plan["warnings"])]
     left = sum(s["expected_s"] for s in plan["sessions"] if s["id"] not in done)
     hours = f", {plan['gpu_hours']:.1f} GPU-hours" if plan["gpu_hours"] else ""
-    lines += ["", f"{len(plan['sessions'])} sessions, about {duration_text(plan['expected_s'])} in all{hours}; "
-                  f"{len(plan['sessions']) - len(done)} left, about {duration_text(left)}"]
+    lines += [
+        "",
+        f"{len(plan['sessions'])} sessions, about {duration_text(plan['expected_s'])} in all{hours}; "
+        f"{len(plan['sessions']) - len(done)} left, about {duration_text(left)}",
+    ]
     return "\n".join(lines) + "\n"

@@ -15,12 +15,21 @@ VERSION = 1  # raise when the meaning of a raw record changes: all measurements 
 
 def spec_hash(spec: dict[str, Any]) -> str:
     """16 hexadecimal digits of SHA-256 over the canonical JSON of a spec."""
-    text = json.dumps({"version": VERSION, **spec}, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    text = json.dumps(
+        {"version": VERSION, **spec}, sort_keys=True, separators=(",", ":"), ensure_ascii=True
+    )
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def session_spec(
-    *, kind: str, model: str, arm: str, block: int, command: list[str], env: dict[str, str], vllm: str
+    *,
+    kind: str,
+    model: str,
+    arm: str,
+    block: int,
+    command: list[str],
+    env: dict[str, str],
+    vllm: str,
 ) -> dict[str, Any]:
     """What decides a launch. The executable's path is left out: the version of vLLM stands for it."""
     return {
@@ -34,6 +43,6 @@ def session_spec(
     }
 
 
-def run_spec(session: dict[str, Any], level: dict[str, Any]) -> dict[str, Any]:
-    """What decides a run: its session's spec and the load of its level."""
-    return {"session": session, "load": level}
+def run_spec(session: dict[str, Any], load: dict[str, Any]) -> dict[str, Any]:
+    """What decides a run: the load of its level, and its session's spec."""
+    return {**load, "session": session}

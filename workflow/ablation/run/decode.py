@@ -52,7 +52,7 @@ def decode_response(reads: RequestReads) -> Decoded:
             stream.take_events()
         stream.finish()
     except failures.RequestFailed as failure:
-        stream.result.failure = failure
+        stream.result.failure = stream.result.failure or failure
     except httptools.HttpParserError as error:
         stream.result.failure = failures.MalformedEvent(f"not HTTP/1.1: {error}")
     return stream.result_whole()
@@ -79,13 +79,18 @@ class _Stream:
     def take_events(self) -> None:
         """Read every event that is complete by now."""
         body = self.body
-        if b"\r" in body:  # line ends may be CR LF or CR: make them LF; a CR at the end may be half of one
+        if (
+            b"\r" in body
+        ):  # line ends may be CR LF or CR: make them LF; a CR at the end may be half of one
             held = b"\r" if body.endswith(b"\r") else b""
             body = body.removesuffix(b"\r").replace(b"\r\n", b"\n").replace(b"\r", b"\n") + held
             self.scanned = 0
         start = 0
         while (end := body.find(b"\n\n", max(start, self.scanned))) >= 0:
-            self._event(bytes(body[start:end]))
+            try:
+                self._event(bytes(body[start:end]))
+            except failures.RequestFailed as failure:  # the first is kept, and reading goes on
+                self.result.failure = self.result.failure or failure
             start = end + 2
             self.scanned = 0
         self.body = body[start:] if start else body
@@ -119,7 +124,7 @@ class _Stream:
             self.done = True
             return
         try:
-            message = json.loads(data)
+            message = json.loads(data.decode("utf-8"))
         except UnicodeDecodeError as error:
             raise failures.MalformedEvent(f"an event is not UTF-8: {error}") from None
         except (ValueError, RecursionError):
@@ -185,7 +190,9 @@ def decode(record: RawRecord) -> pa.Table:
     decoded: dict[int, Decoded] = {}
     for reads in record.request_reads():
         if reads.request not in errors:
-            raise ValueError(f"reads.parquet holds request {reads.request}, requests.parquet does not")
+            raise ValueError(
+                f"reads.parquet holds request {reads.request}, requests.parquet does not"
+            )
         result = decode_response(reads)
         if errors[reads.request] is not None:
             result.failure = None  # what the client saw came first
@@ -207,12 +214,8 @@ def _table(requests: pa.Table, decoded: Sequence[Decoded]) -> pa.Table:
     counts = np.array([len(d.event_ns) for d in decoded], dtype=np.int32)
     offsets = np.concatenate([[0], np.cumsum(counts, dtype=np.int64)])
     flat = np.empty(int(offsets[-1]), dtype=np.float64)
-    tokens = np.zeros(int(offsets[-1]), dtype=np.int32)
-    known = np.zeros(len(decoded), dtype=bool)
-    for row, (d, start, end) in enumerate(zip(decoded, offsets[:-1], offsets[1:], strict=True)):
+    for d, start, end in zip(decoded, offsets[:-1], offsets[1:], strict=True):
         flat[start:end] = (np.asarray(d.event_ns, dtype=np.int64) - np.int64(zero)) / 1e9
-        if d.event_tokens is not None:
-            tokens[start:end], known[row] = d.event_tokens, True
     some = counts > 0
     first = np.full(len(decoded), np.nan)
     last = np.full(len(decoded), np.nan)
@@ -247,9 +250,7 @@ def _table(requests: pa.Table, decoded: Sequence[Decoded]) -> pa.Table:
         "output_tokens": pa.array([d.output_tokens for d in decoded], pa.int32()),
         "events": pa.array(counts, pa.int32()),
         "event_s": pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), pa.array(flat)),
-        "event_tokens": pa.ListArray.from_arrays(
-            pa.array(offsets, pa.int32()), pa.array(tokens), mask=pa.array(~known)
-        ),
+        "event_tokens": pa.array([d.event_tokens for d in decoded], pa.list_(pa.int32())),
         "ttft_s": _nullable(first - sent),
         "tpot_s": _nullable(tpot),
         "e2e_s": _nullable(np.where(whole, ended - sent, np.nan)),

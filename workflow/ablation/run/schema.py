@@ -25,7 +25,12 @@ RUN = pa.schema(
         _field("scheduled_s", pa.float64(), "s", f"when its slot was free ({_S})"),
         _field("sent_s", pa.float64(), "s", f"when its bytes went to the socket ({_S})"),
         _field("first_byte_s", pa.float64(), "s", f"first read of the response ({_S})"),
-        _field("first_token_s", pa.float64(), "s", f"read that completed its first content event ({_S})"),
+        _field(
+            "first_token_s",
+            pa.float64(),
+            "s",
+            f"read that completed its first content event ({_S})",
+        ),
         _field("ended_s", pa.float64(), "s", f"last read, or the failure ({_S})"),
         _field("status", pa.int16(), "", "HTTP status; null where there was none"),
         _field("error_class", pa.string(), "", "leaf of the failure tree; null: none"),
@@ -35,7 +40,9 @@ RUN = pa.schema(
         _field("prompt_tokens", pa.int32(), "tokens", "from the server's usage"),
         _field("output_tokens", pa.int32(), "tokens", "from the server's usage"),
         _field("events", pa.int32(), "events", "content events; one may carry several tokens"),
-        _field("event_s", pa.list_(pa.float64()), "s", f"read that completed each content event ({_S})"),
+        _field(
+            "event_s", pa.list_(pa.float64()), "s", f"read that completed each content event ({_S})"
+        ),
         _field(
             "event_tokens",
             pa.list_(pa.int32()),
@@ -43,7 +50,9 @@ RUN = pa.schema(
             "tokens of each event by the server's running usage; null where it gave none",
         ),
         _field("ttft_s", pa.float64(), "s", "sent to first token"),
-        _field("tpot_s", pa.float64(), "s", "first to last token, per output token after the first"),
+        _field(
+            "tpot_s", pa.float64(), "s", "first to last token, per output token after the first"
+        ),
         _field("e2e_s", pa.float64(), "s", "sent to ended; null where it failed"),
         _field("in_window", pa.bool_(), "", "whole, and ended inside the window"),
     ]

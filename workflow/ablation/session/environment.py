@@ -31,14 +31,13 @@ HANDED_ON = (
 
 
 def server_environment(
-    shell: Mapping[str, str], study: Mapping[str, str], pass_env: Sequence[str], scratch: str
+    shell: Mapping[str, str], study: Mapping[str, str], pass_env: Sequence[str]
 ) -> dict[str, str]:
     """The server's environment: a few of the shell's variables, the study's, and the named secrets.
 
-    `scratch` is a folder for the server's socket files. A name in `pass_env` that the shell lacks is left out.
+    A name in `pass_env` that the shell lacks is left out.
     """
     environment = {name: shell[name] for name in HANDED_ON if name in shell}
-    environment["VLLM_RPC_BASE_PATH"] = scratch
     environment |= study
     environment |= {name: shell[name] for name in pass_env if name in shell}
     return environment

@@ -22,7 +22,10 @@ WARNINGS = re.compile(
 # (name, pattern with one number in seconds, bytes or tokens)
 STAGES = (
     ("weights_s", re.compile(r"Loading weights took ([\d.]+) seconds")),
-    ("model_loading_s", re.compile(r"Model loading took [\d.]+ Gi?B(?: memory)? and ([\d.]+) seconds")),
+    (
+        "model_loading_s",
+        re.compile(r"Model loading took [\d.]+ Gi?B(?: memory)? and ([\d.]+) seconds"),
+    ),
     ("model_memory_gib", re.compile(r"Model loading took ([\d.]+) Gi?B")),
     ("kv_cache_tokens", re.compile(r"KV cache size: ([\d,]+) tokens")),
     ("graph_capture_s", re.compile(r"Graph capturing finished in ([\d.]+) secs")),
@@ -35,18 +38,32 @@ CAUSES = (
         r"Sparse attention indexer ROCm path requires AITER|is only supported on AITER|requires ROCm Aiter ops",
         "sparse attention needs AITER on this GPU",
     ),
-    (r"Aiter MLA only supports|nhead=\d+ not supported|requires a positive multiple of 16 heads",
-     "AITER's MLA kernels do not support this number of heads per GPU; change the tensor-parallel size"),
+    (
+        r"Aiter MLA only supports|nhead=\d+ not supported|requires a positive multiple of 16 heads",
+        "AITER's MLA kernels do not support this number of heads per GPU; change the tensor-parallel size",
+    ),
     (r"cannot get heuristic kernel", "AITER has no kernel for this shape"),
-    (r"is not divisible by weight quantization block_n", "the FP8 blocks cannot be split over so many GPUs"),
-    (r"No common block size for|Block size must be a multiple",
-     "no attention kernel takes this block size (block-size)"),
-    (r"No valid attention backend found|is not valid for this configuration|Invalid attention backend",
-     "no such attention backend for this model and platform (attention-backend)"),
-    (r"No available memory for the cache blocks|larger than the available KV cache memory|estimated maximum model length",
-     "too little memory for the KV cache (kv-cache-memory-bytes, gpu-memory-utilization, max-model-len)"),
+    (
+        r"is not divisible by weight quantization block_n",
+        "the FP8 blocks cannot be split over so many GPUs",
+    ),
+    (
+        r"No common block size for|Block size must be a multiple",
+        "no attention kernel takes this block size (block-size)",
+    ),
+    (
+        r"No valid attention backend found|is not valid for this configuration|Invalid attention backend",
+        "no such attention backend for this model and platform (attention-backend)",
+    ),
+    (
+        r"No available memory for the cache blocks|larger than the available KV cache memory|estimated maximum model length",
+        "too little memory for the KV cache (kv-cache-memory-bytes, gpu-memory-utilization, max-model-len)",
+    ),
     (r"greater than the derived max_model_len", "max-model-len is more than the model allows"),
-    (r"Free memory on device|out of memory|OutOfMemoryError", "the accelerator's memory is not free or too small"),
+    (
+        r"Free memory on device|out of memory|OutOfMemoryError",
+        "the accelerator's memory is not free or too small",
+    ),
     (r"unrecognized arguments: (.*)", "the server does not know an argument"),
     (r"invalid choice|error: argument", "the server does not accept an argument's value"),
     (r"No module named '?vllm", "this Python has no vLLM"),
@@ -89,11 +106,20 @@ def treatment(log: str, arm: Arm) -> dict[str, Any]:
         "found_against": against[:10],
     }
     if against:
-        return result | {"passed": False, "text": f"the server's log speaks against the treatment: {against[0]}"}
+        return result | {
+            "passed": False,
+            "text": f"the server's log speaks against the treatment: {against[0]}",
+        }
     if not arm.evidence:
-        return result | {"passed": None, "text": "the study asks for no proof of this arm's treatment"}
+        return result | {
+            "passed": None,
+            "text": "the study asks for no proof of this arm's treatment",
+        }
     if not found:
-        return result | {"passed": False, "text": f"no line of the server's log matches {arm.evidence!r}"}
+        return result | {
+            "passed": False,
+            "text": f"no line of the server's log matches {arm.evidence!r}",
+        }
     return result | {"passed": True, "text": found[0]}
 
 
@@ -114,7 +140,9 @@ def tail(log: str, lines: int = 12) -> str:
 
 
 # (EngineCore pid=3701) INFO 11-23 02:58:42 [core.py:133] ...
-_PREFIX = re.compile(r"^(\(\w+(?: \w+)* pid=\d+\)\s*)?((INFO|WARNING|ERROR|DEBUG) [\d-]+ [\d:]+ \[[^\]]*\]\s*)?")
+_PREFIX = re.compile(
+    r"^(\(\w+(?: \w+)* pid=\d+\)\s*)?((INFO|WARNING|ERROR|DEBUG) [\d-]+ [\d:]+ \[[^\]]*\]\s*)?"
+)
 
 
 def _plain(line: str) -> str:

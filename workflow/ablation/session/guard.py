@@ -22,7 +22,9 @@ import time
 from datetime import datetime, timezone
 
 POLL_S = 0.2
-ABANDONED_STOP_S = 4.0  # when the job is gone nobody waits for a graceful end, and the next launch needs the host
+ABANDONED_STOP_S = (
+    4.0  # when the job is gone nobody waits for a graceful end, and the next launch needs the host
+)
 PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
 
@@ -65,7 +67,11 @@ def members(group: int) -> list:
             break
         mine |= more
     mine.discard(os.getpid())
-    return [pid for pid, (state, _, pgid, _) in table.items() if state != "Z" and (pgid == group or pid in mine)]
+    return [
+        pid
+        for pid, (state, _, pgid, _) in table.items()
+        if state != "Z" and (pgid == group or pid in mine)
+    ]
 
 
 def send(pids: list, number: int) -> None:
@@ -145,7 +151,11 @@ def main() -> None:
     while not how:
         ready, _, _ = select.select([0], [], [], POLL_S)
         if ready:
-            how = "stopped by the session" if os.read(0, 64) else "stopped: the session's job was gone"
+            how = (
+                "stopped by the session"
+                if os.read(0, 64)
+                else "stopped: the session's job was gone"
+            )
         elif server.poll() is not None:
             how = "ended by itself"
         elif asked:

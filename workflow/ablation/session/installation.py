@@ -47,9 +47,13 @@ def find_installation(python: str) -> Installation:
     if done.returncode != 0:
         raise StudyError(f"server.python: {python}: cannot run: {done.stderr.strip()[-300:]}")
     found = json.loads(done.stdout)
-    version = re.search(r"^(?:__version__|version)\b.*?=\s*['\"]([^'\"]+)['\"]", found["version"], re.M)
+    version = re.search(
+        r"^(?:__version__|version)\b.*?=\s*['\"]([^'\"]+)['\"]", found["version"], re.M
+    )
     if not found["folder"] or version is None:
-        raise StudyError(f"server.python: {python} has no vLLM; run `make setup`, or name a Python that has it")
+        raise StudyError(
+            f"server.python: {python} has no vLLM; run `make setup`, or name a Python that has it"
+        )
     variables = frozenset(re.findall(r"[\"'](VLLM_[A-Z0-9_]+)[\"']", found["envs"]))
     return Installation(found["python"], version.group(1), variables)
 
@@ -82,16 +86,20 @@ def check_variables(environments: Mapping[str, Iterable[str]], installation: Ins
             if name.startswith("VLLM_") and name not in installation.variables:
                 near = difflib.get_close_matches(name, installation.variables, n=1, cutoff=0.7)
                 hint = f"; did you mean {near[0]}?" if near else ""
-                faults.append(f"{where}: {name}: vLLM {installation.vllm} does not know this variable{hint}")
+                faults.append(
+                    f"{where}: {name}: vLLM {installation.vllm} does not know this variable{hint}"
+                )
     if faults:
         raise StudyError("\n".join(sorted(set(faults))))
 
 
-def check_model(location: str, generated: bool) -> None:
+def check_model(location: str, generated: bool, where: str) -> None:
     """Refuse a model folder that is not there. A hub name (`owner/name`) cannot be checked from here."""
     folder = Path(location)
-    looks_local = location.startswith(("/", "./", "../", "~")) or folder.exists()
-    if generated or not looks_local:
-        return
-    if not (folder / "config.json").is_file():
-        raise StudyError(f"models: {location}: no config.json in this folder; give the model's folder as `path`")
+    looks_local = (
+        location.startswith(("/", "./", "../", "~")) or location.count("/") != 1 or folder.exists()
+    )
+    if looks_local and not generated and not (folder / "config.json").is_file():
+        raise StudyError(
+            f"{where}: {location}: no config.json there; give the folder of a model, or a hub name"
+        )

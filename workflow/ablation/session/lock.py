@@ -27,7 +27,9 @@ def host_lock_path() -> Path:
 
 
 @contextmanager
-def host_lock(holder: str, on_wait: Callable[[str, float], None], patience_s: float) -> Iterator[int]:
+def host_lock(
+    holder: str, on_wait: Callable[[str, float], None], patience_s: float
+) -> Iterator[int]:
     """Hold the host: yields the descriptor that the server must inherit.
 
     Waits for as long as someone else measures here, calling `on_wait(holder, seconds waited)` about twice a
@@ -41,7 +43,9 @@ def host_lock(holder: str, on_wait: Callable[[str, float], None], patience_s: fl
             waited = time.monotonic() - begin
             other = _holder(descriptor)
             if waited > patience_s:
-                raise LockedError(f"{path}: this host is in use by {other}, for {waited:.0f} s already")
+                raise LockedError(
+                    f"{path}: this host is in use by {other}, for {waited:.0f} s already"
+                )
             on_wait(other, waited)
             time.sleep(0.5)
         _write_holder(descriptor, f"{holder}, pid {os.getpid()}")
@@ -61,7 +65,9 @@ def folder_lock(folder: Path) -> int:
     if not _try(descriptor):
         other = _holder(descriptor)
         os.close(descriptor)
-        raise LockedError(f"{folder}: another Snakemake is at work in this folder ({other}); wait for it to end")
+        raise LockedError(
+            f"{folder}: another Snakemake is at work in this folder ({other}); wait for it to end"
+        )
     _write_holder(descriptor, f"pid {os.getpid()}")
     return descriptor
 
@@ -73,7 +79,9 @@ def _open(path: Path) -> int:
         return os.open(path, flags)
     except FileNotFoundError:
         descriptor = os.open(path, flags | os.O_CREAT, 0o666)
-        os.chmod(path, 0o666)  # past the umask: another user of this host must be able to take turns
+        os.chmod(
+            path, 0o666
+        )  # past the umask: another user of this host must be able to take turns
         return descriptor
 
 

@@ -27,7 +27,9 @@ def seconds_left(plan: dict[str, Any], store: Store, pace: float) -> float:
     for session in plan["sessions"]:
         missing = [level for level in session["levels"] if not store.has(level["run_hash"])]
         if missing:
-            overhead = session["expected_s"] - sum(level["expected_s"] for level in session["levels"])
+            overhead = session["expected_s"] - sum(
+                level["expected_s"] for level in session["levels"]
+            )
             total += overhead + sum(level["expected_s"] for level in missing)
     return total * pace
 
@@ -41,7 +43,9 @@ def pace_so_far(plan: dict[str, Any], store: Store, limit: int = 20) -> float:
     for session in plan["sessions"][:: max(1, len(plan["sessions"]) // limit)]:
         for launch_id in store.launches(session["session_hash"]):
             launch = store.launch(launch_id)
-            if launch.get("levels") == [level["concurrency"] for level in session["levels"]] and launch.get("total_s"):
+            if launch.get("levels") == [
+                level["concurrency"] for level in session["levels"]
+            ] and launch.get("total_s"):
                 expected += session["expected_s"]
                 measured += launch["total_s"]
     return measured / expected if expected else 1.0

@@ -63,7 +63,13 @@ class Server:
 
     def __enter__(self) -> Server:
         watch = ",".join(f"{p.pid}:{start_ticks(p.pid)}" for p in self._watched)
-        arguments = [str(self.log_path), str(self.exit_path), str(self._stop_timeout_s), watch, str(self._lock_fd)]
+        arguments = [
+            str(self.log_path),
+            str(self.exit_path),
+            str(self._stop_timeout_s),
+            watch,
+            str(self._lock_fd),
+        ]
         self.started = time.monotonic()
         self._guard = subprocess.Popen(
             [sys.executable, "-I", str(GUARD), *arguments, *self.command],
@@ -78,12 +84,17 @@ class Server:
         answer = json.loads(self._guard.stdout.readline() or '{"error": "the guard did not start"}')
         if "error" in answer:
             self.stop()
-            raise ServerError(f"server.python: {answer['error']}; run `make setup`, or name a Python that has vLLM")
+            raise ServerError(
+                f"server.python: {answer['error']}; run `make setup`, or name a Python that has vLLM"
+            )
         self.pid = int(answer["pid"])
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         self.stop()
 
@@ -103,7 +114,9 @@ class Server:
         except psutil.NoSuchProcess:
             return False
 
-    def wait_ready(self, timeout_s: float, on_wait: Callable[[float], None] = lambda _: None) -> float:
+    def wait_ready(
+        self, timeout_s: float, on_wait: Callable[[float], None] = lambda _: None
+    ) -> float:
         """Wait until /health answers and the model is served by this server. Returns seconds since launch.
 
         Raises ServerError where the server ends first, is not ready in time, or a stranger has the port.
@@ -113,7 +126,9 @@ class Server:
                 waited = time.monotonic() - self.started
                 if not self.alive():
                     self.stop()
-                    raise ServerError(self.obituary(f"the server ended after {waited:.0f} s, before it was ready"))
+                    raise ServerError(
+                        self.obituary(f"the server ended after {waited:.0f} s, before it was ready")
+                    )
                 if waited > timeout_s:
                     self.stop()
                     raise ServerError(
@@ -134,10 +149,14 @@ class Server:
         """The port must be listened on by this server's own processes, and serve the model asked for."""
         owner = listener(self.port)
         if owner is not None and owner.pid not in self.processes():
-            raise ServerError(f"port {self.port} is answered by a stranger: {describe(owner)}; nothing was measured")
+            raise ServerError(
+                f"port {self.port} is answered by a stranger: {describe(owner)}; nothing was measured"
+            )
         served = [model["id"] for model in client.get("/v1/models").json()["data"]]
         if self.served_model not in served:
-            raise ServerError(f"port {self.port} serves {served}, not {self.served_model!r}; nothing was measured")
+            raise ServerError(
+                f"port {self.port} serves {served}, not {self.served_model!r}; nothing was measured"
+            )
 
     def processes(self) -> set[int]:
         """Process ids of the server and its descendants."""
@@ -213,7 +232,11 @@ def listener(port: int) -> psutil.Process | None:
     """The process that listens on a local TCP port, where it can be seen."""
     try:
         for connection in psutil.net_connections(kind="tcp"):
-            if connection.status == psutil.CONN_LISTEN and connection.laddr.port == port and connection.pid:
+            if (
+                connection.status == psutil.CONN_LISTEN
+                and connection.laddr.port == port
+                and connection.pid
+            ):
                 return psutil.Process(connection.pid)
     except (psutil.AccessDenied, psutil.NoSuchProcess):
         pass

@@ -21,6 +21,7 @@ from ablation.client.load import Progress as LoadProgress
 from ablation.client.record import write_record
 from ablation.client.workload import Workload, fixed, seed_of
 from ablation.plan.plan import Plan
+from ablation.plan.spec import run_spec
 from ablation.session import evidence
 from ablation.session.environment import scrub, secrets, server_environment
 from ablation.session.hardware import describe_hardware
@@ -33,7 +34,9 @@ from ablation.session.versions import workflow_versions
 from ablation.study.config import Study
 
 SCHEMA = "ablation.session/1"
-LOCK_PATIENCE_S = 7 * 24 * 3600.0  # another study may hold the host for days; the wait is said, not silent
+LOCK_PATIENCE_S = (
+    7 * 24 * 3600.0
+)  # another study may hold the host for days; the wait is said, not silent
 FREE_BYTES_NEEDED = 500_000_000
 
 
@@ -130,7 +133,7 @@ def _measure(
     write_json(folder / LAUNCH_FILE, launch)
     server = Server(
         session["command"],
-        env=server_environment(shell, session["env"], study.server.pass_env, ""),
+        env=server_environment(shell, session["env"], study.server.pass_env),
         folder=folder,
         served_model=session["model"],
         host=study.server.host,
@@ -173,10 +176,18 @@ def _measure(
 
 
 def _measure_level(
-    study: Study, session: Plan, level: Plan, server: Server, folder: Path, store: Store, progress: Progress
+    study: Study,
+    session: Plan,
+    level: Plan,
+    server: Server,
+    folder: Path,
+    store: Store,
+    progress: Progress,
 ) -> None:
     concurrency, load = level["concurrency"], level["load"]
-    progress.say(f"level {concurrency}: {load['warmup_requests']} warm-up and {load['requests']} requests")
+    progress.say(
+        f"level {concurrency}: {load['warmup_requests']} warm-up and {load['requests']} requests"
+    )
     progress.quiet()
 
     def on_progress(at: LoadProgress) -> None:
@@ -186,7 +197,7 @@ def _measure_level(
     begin = time.monotonic()
     spec = load_spec(server.base_url, session["model"], load)
     run = {
-        "spec": {"session": session["spec"], "load": load},
+        "spec": run_spec(session["spec"], load),
         "run_hash": level["run_hash"],
         "launch_id": folder.name,
     }
@@ -194,14 +205,20 @@ def _measure_level(
         record = drive(spec, server_alive=server.alive, on_progress=on_progress)
     except ServerDied as died:
         # The evidence of a failed run is kept beside the log of the server that died, never as data.
-        write_record(folder / f"failed-concurrency-{concurrency}", died.record, run | {"error": str(died)})
+        write_record(
+            folder / f"failed-concurrency-{concurrency}", died.record, run | {"error": str(died)}
+        )
         died.record.discard()
         raise ServerError(server.obituary(f"level {concurrency}: {died}")) from died
     except LoadError as error:
-        raise LoadError(f"level {concurrency}: {error}\nThe server's log is kept in {server.log_path}") from error
+        raise LoadError(
+            f"level {concurrency}: {error}\nThe server's log is kept in {server.log_path}"
+        ) from error
     try:
         if not server.alive():
-            raise ServerError(server.obituary(f"level {concurrency}: the server was gone at the end of the level"))
+            raise ServerError(
+                server.obituary(f"level {concurrency}: the server was gone at the end of the level")
+            )
         write_record(store.run(level["run_hash"]), record, run)
     finally:
         record.discard()

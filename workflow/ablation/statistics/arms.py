@@ -73,9 +73,7 @@ def summarise(runs: DataFrame, plan: Mapping[str, Any]) -> DataFrame:
                     "n_excluded": excluded.sum(axis=1),
                     "n_missing": np.maximum(grid.planned - present, 0),
                     "note": [
-                        explain(
-                            absent[cells.blocks <= most].tolist(), metric, int(cells.fewest[i])
-                        )
+                        explain(absent[cells.blocks <= most].tolist(), metric, int(cells.fewest[i]))
                         for i, (absent, most) in enumerate(
                             zip(cells.absent, grid.planned, strict=True)
                         )

@@ -1,7 +1,7 @@
 """Cells: one metric of one (model, arm, concurrency) as a row of values by block.
 
-Turns ``aggregate/runs.parquet`` into matrices of shape (cells, blocks), and says for every value that
-is not there why not.
+Turns ``aggregate/runs.parquet`` into matrices of shape (cells, blocks), and says for every value
+that is not there why not.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ WHY = {
 
 @dataclass(frozen=True)
 class Cells:
-    """``values`` and ``absent`` have the shape (cells, blocks); ``keys`` are (model, arm, level)."""
+    """``values`` and ``absent``: shape (cells, blocks); ``keys`` are (model, arm, level)."""
 
     keys: list[tuple[str, str, int]]
     blocks: NDArray[np.int64]

@@ -1,9 +1,9 @@
 """Arm against baseline: paired by block on the log ratio, with a verdict for each level.
 
 The unit is a server launch. Within a block each arm was launched once, so a block gives one pair.
-A family is the levels of one (model, metric, arm): p-values of the difference and of equivalence are
-each adjusted over it (Holm), so the chance of any false "faster" or "slower" in a family stays below
-alpha, and so does that of any false "equivalent".
+A family is the levels of one (model, metric, arm): p-values of the difference and of equivalence
+are each adjusted over it (Holm), so the chance of any false "faster" or "slower" in a family stays
+below alpha, and so does that of any false "equivalent".
 """
 
 from __future__ import annotations
@@ -29,16 +29,19 @@ Contrast = tuple[str, str, int]
 
 
 def log_margin(percent: float) -> float:
-    """The equivalence margin on the log scale: ``log(1 + m)``; the ratio's band is 1/(1+m) to 1+m."""
+    """The equivalence margin on the log scale, ``log(1 + m)``: ratios of 1/(1+m) to 1+m."""
     if not 0 < percent < 100:
         raise ValueError(f"the equivalence margin must be above 0 and below 100 %, got {percent}")
     return float(np.log1p(percent / 100))
 
 
 def verdicts(
-    n: NDArray[np.int64], better: NDArray[np.bool_], p_holm: Floats, p_tost_holm: Floats,
+    n: NDArray[np.int64],
+    better: NDArray[np.bool_],
+    p_holm: Floats,
+    p_tost_holm: Floats,
     alpha: float,
-) -> list[str]:  # fmt: skip
+) -> list[str]:
     """faster, slower, equivalent or inconclusive for each comparison.
 
     "Equivalent" goes first: a difference that is real and surely smaller than the margin is one
@@ -53,7 +56,7 @@ def verdicts(
 
 
 def compare(runs: DataFrame, plan: Mapping[str, Any]) -> DataFrame:
-    """One row for each (model, metric, arm other than the baseline, concurrency): ``tables.COMPARISONS``.
+    """One row for each (model, metric, arm but the baseline, concurrency): ``tables.COMPARISONS``.
 
     ``runs`` is the aggregate, one row a run. Only usable runs with a positive finite value count; a
     block counts when both arms have one. Empty when no model ran the baseline and another arm.
@@ -81,16 +84,22 @@ def compare(runs: DataFrame, plan: Mapping[str, Any]) -> DataFrame:
         return DataFrame()
     table = pd.concat(frames, ignore_index=True)
     table["equivalence_margin_percent"] = float(design["equivalence_margin_percent"])
-    table["text"] = [sentence(row, confidence) for row in table.to_dict("records")]
+    records: list[Any] = table.to_dict("records")
+    table["text"] = [sentence(row, confidence) for row in records]
     order = {model: i for i, model in enumerate(plan["models"])}
     table = table.sort_values("model", key=lambda s: s.map(order), kind="stable")
     return table.reset_index(drop=True)
 
 
 def _compare(
-    cells: Cells, grid: Grid, contrasts: list[Contrast], metric: Metric, baseline: str,
-    margin: float, confidence: float,
-) -> DataFrame:  # fmt: skip
+    cells: Cells,
+    grid: Grid,
+    contrasts: list[Contrast],
+    metric: Metric,
+    baseline: str,
+    margin: float,
+    confidence: float,
+) -> DataFrame:
     """The rows of one metric."""
     alpha = 1 - confidence
     ours = np.array([cells.row[c] for c in contrasts])
@@ -113,7 +122,7 @@ def _compare(
         size[rows] = max(int(np.isfinite(p[rows]).sum()), 1)
     better = m.mean > 0 if metric.higher_is_better else m.mean < 0
     words = verdicts(m.n, better, p_holm, p_tost_holm, alpha)
-    more = more_blocks(m.mean, m.sd, m.n, alpha=alpha / size, margin=margin)
+    more = more_blocks(m.mean, m.sd, m.n.astype(np.float64), alpha=alpha / size, margin=margin)
     open_ = np.array([word == "inconclusive" for word in words], dtype=bool)
     detectable = np.array([detectable_in_sd(int(n), round(alpha, 12)) for n in m.n])
     with_pairs = np.maximum(m.n, 1)
@@ -150,9 +159,11 @@ def _compare(
             "left_out": [
                 explain(row[cells.blocks <= most].tolist(), metric, fewest)
                 for row, most, fewest in zip(
-                    absent, grid.planned[ours],
-                    _fewest(cells.fewest[ours], cells.fewest[theirs]), strict=True,
-                )  # fmt: skip
+                    absent,
+                    grid.planned[ours],
+                    _fewest(cells.fewest[ours], cells.fewest[theirs]),
+                    strict=True,
+                )
             ],
         }
     )

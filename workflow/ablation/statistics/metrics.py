@@ -91,5 +91,12 @@ METRICS: dict[str, Metric] = {
 
 
 def measured(runs: DataFrame) -> list[Metric]:
-    """The metrics that these runs have a value of (goodput is all null without SLOs)."""
-    return [m for m in METRICS.values() if m.name in runs and bool(runs[m.name].notna().any())]
+    """The metrics that these runs have a value of (goodput is all null without SLOs).
+
+    The primary one is always among them, so that a study whose runs are all lost still says so.
+    """
+    return [
+        m
+        for m in METRICS.values()
+        if m.name == PRIMARY or (m.name in runs and bool(runs[m.name].notna().any()))
+    ]

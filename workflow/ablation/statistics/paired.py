@@ -1,7 +1,7 @@
 """Paired tests on log ratios, for many comparisons at once.
 
-Everything here takes ``log_ratios``: shape (comparisons, blocks), ``log(arm / baseline)``, NaN where
-a block has no usable pair; and gives arrays of shape (comparisons,). So 20,000 runs, or 2,000
+Everything here takes ``log_ratios``, ``log(arm / baseline)``: shape (comparisons, blocks), NaN
+where a block has no usable pair; and gives arrays of shape (comparisons,). So 20,000 runs, or 2,000
 simulated studies, are a handful of calls. Degenerate input has a defined result and no warning:
 
 * no pair: all NaN. One pair: a mean, the rest NaN.
@@ -28,7 +28,7 @@ ROUNDING = 8 * float(np.finfo(np.float64).eps)
 
 @dataclass(frozen=True)
 class Moments:
-    """Number of pairs, their mean and standard deviation (NaN below 2 pairs), and error of the mean."""
+    """Number of pairs, mean, standard deviation (NaN below 2 pairs) and error of the mean."""
 
     n: NDArray[np.int64]
     mean: Floats
@@ -62,7 +62,7 @@ def interval(m: Moments, confidence: float) -> tuple[Floats, Floats]:
 
 
 def _t(difference: Floats, m: Moments) -> Floats:
-    """``difference / error``; with no variance, infinitely far (or 0 when there is no difference)."""
+    """``difference / error``; with no variance infinitely far, or 0 without a difference."""
     some = m.error > 0
     ratio = difference / np.where(some, m.error, 1.0)
     flat = np.where(difference == 0, 0.0, np.copysign(np.inf, difference))

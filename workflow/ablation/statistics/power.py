@@ -1,7 +1,7 @@
 """What n blocks can show: minimum detectable effect, and how many more blocks a verdict takes.
 
-The paired t test's power comes from the noncentral t distribution (``scipy.stats.nct``). Effects are
-on the log scale and positive or negative alike.
+The paired t test's power comes from the noncentral t distribution (``scipy.stats.nct``). Effects
+are on the log scale and positive or negative alike.
 """
 
 from __future__ import annotations
@@ -33,8 +33,7 @@ def t_test_power(effect: ArrayLike, sd: ArrayLike, n: ArrayLike, alpha: ArrayLik
 def equivalence_power(
     effect: ArrayLike, sd: ArrayLike, n: ArrayLike, alpha: ArrayLike, margin: float
 ) -> Floats:
-    """Probability that two one-sided tests show ``|effect| < margin``, a lower bound that is tight
-    where it matters (80 %).
+    """Probability that two one-sided tests show ``|effect| < margin``: a bound, tight at 80 %.
 
     Source: Phillips (1990), J. Pharmacokinet. Biopharm. 18, 137-144, with the overlap left out.
     """

@@ -15,6 +15,9 @@ from pandas import DataFrame
 
 from ablation.statistics.metrics import METRICS, PRIMARY
 
+# More ranges than this are a table, not a sentence.
+MOST_PARTS = 8
+
 
 @dataclass(frozen=True)
 class Recommendation:
@@ -49,6 +52,8 @@ def levels_words(levels: Sequence[int], measured: Sequence[int]) -> str:
     parts: list[str] = []
     for group in groups:
         parts += [f"{group[0]} to {group[-1]}"] if len(group) > 2 else [str(x) for x in group]
+    if len(parts) > MOST_PARTS:
+        return f"{len(levels)} of the {len(measured)} levels (see the table)"
     return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
 
 
@@ -113,7 +118,8 @@ def _open(rows: DataFrame, levels: list[int], measured: list[int]) -> str:
     where = f"inconclusive {_where(levels, measured)}"
     if not any(math.isfinite(need) for need in needs):
         few = (still["n_pairs"] < 3).all()
-        return f"{where}, {'too few usable blocks' if few else 'over 1,000 blocks would not settle it'}"
+        why = "too few usable blocks" if few else "over 1,000 blocks would not settle it"
+        return f"{where}, {why}"
     most = int(max(need for need in needs if math.isfinite(need)))
     words = f"about {most:,} more block{'s' if most != 1 else ''}"
     if all(math.isfinite(need) for need in needs):

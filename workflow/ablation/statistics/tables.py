@@ -73,16 +73,21 @@ COMPARISONS = _fields(
     ("p_tost_holm", _REAL, "1", "p_tost adjusted over the same family"),
     ("equivalence_margin_percent", _REAL, "%", "margin m: the band is 1/(1+m) to 1+m"),
     ("hedges_g", _REAL, "1", "paired Hedges' g of the log ratios"),
-    ("mde_percent", _REAL, "%", "effect found with 80 % power at this n and spread, before Holm"),
+    ("mde_percent", _REAL, "%", "effect found with 80 % power at this n and spread (no Holm)"),
     ("verdict", _TEXT, "", "faster, slower, equivalent or inconclusive (faster is better)"),
-    ("more_blocks", _INT, "blocks", "estimate of the blocks still needed; null: over 1,000, or settled"),
+    (
+        "more_blocks",
+        _INT,
+        "blocks",
+        "estimate of blocks still needed; null: settled, or over 1,000",
+    ),
     ("left_out", _TEXT, "", "why planned blocks take no part"),
     ("text", _TEXT, "", "the row as one sentence"),
 )
 
 
 def to_table(frame: DataFrame, schema: pa.Schema, **metadata: Any) -> pa.Table:
-    """The frame in this schema and column order; ``metadata`` goes into the file's ``ablation`` key.
+    """The frame in this schema and column order; ``metadata`` joins the file's ``ablation`` key.
 
     An empty frame gives an empty table. A frame that lacks a column of the schema is refused.
     """
@@ -121,6 +126,6 @@ def write(frame: DataFrame, schema: pa.Schema, path: Path, **metadata: Any) -> N
 def read(path: Path) -> DataFrame:
     """A statistics table as a frame; ``frame.attrs["ablation"]`` is the file's metadata."""
     table = pq.read_table(path)
-    frame = table.replace_schema_metadata(None).to_pandas(ignore_metadata=True)
+    frame: DataFrame = table.to_pandas(ignore_metadata=True)
     frame.attrs["ablation"] = json.loads((table.schema.metadata or {}).get(b"ablation", b"{}"))
     return frame

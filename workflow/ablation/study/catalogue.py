@@ -33,7 +33,9 @@ class When(Strict):
 
     platform: list[str] | None = Field(default=None, description="Platforms: cpu, rocm, cuda.")
     architecture: list[str] | None = Field(default=None, description="GPU or CPU architectures.")
-    vllm: str | None = Field(default=None, description="Version range of vLLM, as in `>=0.14,<0.19`.")
+    vllm: str | None = Field(
+        default=None, description="Version range of vLLM, as in `>=0.14,<0.19`."
+    )
     tensor_parallel: list[int] | None = Field(default=None, description="Tensor-parallel sizes.")
 
     @field_validator("vllm")
@@ -72,19 +74,26 @@ class Support(Strict):
     factor: Name = Field(description="Factor that the statement is about, or `any`.")
     status: Status = Field(description="; ".join(f"`{k}`: {v}" for k, v in MEANING.items()) + ".")
     arms: list[Name] | None = Field(
-        default=None, description="The arms that run; all where absent (`toggle`), none for `unsupported`."
+        default=None,
+        description="The arms that run; all where absent (`toggle`), none for `unsupported`.",
     )
     when: When = Field(default=When(), description="Conditions under which the statement holds.")
     reason: str = Field(min_length=10, description="Why, in a sentence.")
-    source: str = Field(min_length=5, description="Who says so: a file of vLLM, an issue, a paper, a probe.")
+    source: str = Field(
+        min_length=5, description="Who says so: a file of vLLM, an issue, a paper, a probe."
+    )
 
 
 class Generate(Strict):
     """A miniature with random weights, made on this machine."""
 
-    config: dict[str, Any] = Field(description="config.json of the model, as transformers reads it.")
+    config: dict[str, Any] = Field(
+        description="config.json of the model, as transformers reads it."
+    )
     vocabulary: int = Field(default=4096, ge=8, description="Vocabulary size.")
-    weights: bool = Field(default=True, description="`false` writes only the configuration and the tokenizer.")
+    weights: bool = Field(
+        default=True, description="`false` writes only the configuration and the tokenizer."
+    )
     seed: int = Field(default=1, description="Of the weights.")
     init_std: float = Field(
         default=0.05,
@@ -98,11 +107,17 @@ class Entry(Settings):
 
     title: str = Field(description="The model in words.")
     architecture: str = Field(description="Attention and size, in words.")
-    stands_for: str | None = Field(default=None, description="The full-size model that a miniature stands for.")
+    stands_for: str | None = Field(
+        default=None, description="The full-size model that a miniature stands for."
+    )
     hub: str | None = Field(default=None, description="Name on the Hugging Face hub.")
     generate: Generate | None = Field(default=None, description="How to make the miniature.")
-    vocabulary: int | None = Field(default=None, ge=8, description="Vocabulary size of a hub model.")
-    support: list[Support] = Field(default=[], description="Statements; the first that holds decides.")
+    vocabulary: int | None = Field(
+        default=None, ge=8, description="Vocabulary size of a hub model."
+    )
+    support: list[Support] = Field(
+        default=[], description="Statements; the first that holds decides."
+    )
 
 
 class Catalogue(Strict):

@@ -16,7 +16,9 @@ Name = Annotated[str, Field(pattern=NAME)]
 ArgValue = str | int | float | bool | list[str | int | float] | dict[str, object] | None
 
 # Values of such variables must never stand in a file that is stored; `server.pass_env` names them instead.
-SECRET = re.compile(r"(TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIAL|API_?KEY|ACCESS_?KEY|PRIVATE_?KEY)", re.I)
+SECRET = re.compile(
+    r"(TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIAL|API_?KEY|ACCESS_?KEY|PRIVATE_?KEY)", re.I
+)
 
 
 class Strict(BaseModel):
@@ -48,7 +50,9 @@ class Settings(Strict):
         # YAML reads `VLLM_ROCM_USE_AITER: 0` as a number and `on` as a boolean; only the number is unambiguous.
         for name, value in env.items():
             if isinstance(value, bool):
-                raise ValueError(f"{name}: {value!r} is a YAML boolean; write the text that the server must see, in quotes")
+                raise ValueError(
+                    f"{name}: {value!r} is a YAML boolean; write the text that the server must see, in quotes"
+                )
             if SECRET.search(str(name)):
                 raise ValueError(
                     f"{name}: its value would be stored with the results; export it in your shell and "
@@ -64,7 +68,9 @@ class Settings(Strict):
             if name.startswith("-"):
                 raise ValueError(f"{name}: write it without the dashes, {name.lstrip('-')!r}")
             if name in reserved:
-                raise ValueError(f"{name}: set by the workflow; it cannot be an argument of a study")
+                raise ValueError(
+                    f"{name}: set by the workflow; it cannot be an argument of a study"
+                )
         return args
 
 
@@ -98,15 +104,21 @@ class Arm(Settings):
 class Factor(Strict):
     """What is varied."""
 
-    name: Name = Field(description="Name of the factor; `config/models.yaml` states support by this name.")
+    name: Name = Field(
+        description="Name of the factor; `config/models.yaml` states support by this name."
+    )
     title: str = Field(description="The factor in words.")
     baseline: Name = Field(description="The arm that the others are compared with.")
-    arms: dict[Name, Arm] = Field(description="The arms by name; two for an A/B study.", min_length=1)
+    arms: dict[Name, Arm] = Field(
+        description="The arms by name; two for an A/B study.", min_length=1
+    )
 
     @model_validator(mode="after")
     def _baseline_is_an_arm(self) -> Factor:
         if self.baseline not in self.arms:
-            raise ValueError(f"baseline: {self.baseline!r} is not one of the arms {sorted(self.arms)}")
+            raise ValueError(
+                f"baseline: {self.baseline!r} is not one of the arms {sorted(self.arms)}"
+            )
         return self
 
 
@@ -114,7 +126,9 @@ class Expect(Strict):
     """What the plan's times are computed from. A guess costs nothing but a wrong estimate."""
 
     start_s: float = Field(default=60, gt=0, description="Seconds from launch to ready.")
-    stop_s: float = Field(default=5, ge=0, description="Seconds from the stop signal to a free accelerator.")
+    stop_s: float = Field(
+        default=5, ge=0, description="Seconds from the stop signal to a free accelerator."
+    )
     output_tok_s: dict[int, float] = Field(
         default={1: 50.0},
         min_length=1,
@@ -135,13 +149,17 @@ class Model(Settings):
     arms: list[Name] | None = Field(
         default=None, description="Only these arms, where the catalogue permits more.", min_length=1
     )
-    blocks: int | None = Field(default=None, ge=1, description="Blocks for this model; the design's when absent.")
+    blocks: int | None = Field(
+        default=None, ge=1, description="Blocks for this model; the design's when absent."
+    )
     vocabulary: int | None = Field(
         default=None,
         ge=8,
         description="Token ids of prompts are drawn below this; read from the model's config.json when absent.",
     )
-    expect: Expect | None = Field(default=None, description="Times for the plan; the study's when absent.")
+    expect: Expect | None = Field(
+        default=None, description="Times for the plan; the study's when absent."
+    )
 
 
 class Design(Strict):
@@ -149,10 +167,15 @@ class Design(Strict):
 
     blocks: int = Field(default=6, ge=1, description="Replicates: each launches every arm once.")
     levels: list[Annotated[int, Field(ge=1)]] = Field(
-        default=[1, 10, 100], min_length=1, description="Concurrencies: so many requests are in flight."
+        default=[1, 10, 100],
+        min_length=1,
+        description="Concurrencies: so many requests are in flight.",
     )
     equivalence_margin_percent: float = Field(
-        default=2.0, gt=0, lt=100, description="Differences within this margin are called equivalent."
+        default=2.0,
+        gt=0,
+        lt=100,
+        description="Differences within this margin are called equivalent.",
     )
     confidence: float = Field(default=0.95, gt=0.5, lt=1, description="Of all intervals.")
 
@@ -179,14 +202,24 @@ class Workload(Strict):
     """What each request asks for."""
 
     input_tokens: int = Field(default=2048, ge=1, description="Prompt length (ISL).")
-    output_tokens: int = Field(default=512, ge=2, description="Output length (OSL), forced with ignore_eos.")
+    output_tokens: int = Field(
+        default=512, ge=2, description="Output length (OSL), forced with ignore_eos."
+    )
     requests: Requests = Requests()
     warmup_per_level: float = Field(
-        default=2, ge=1, description="Warm-up requests per request in flight, before each level, outside the data."
+        default=2,
+        ge=1,
+        description="Warm-up requests per request in flight, before each level, outside the data.",
     )
-    ramp_s: float = Field(default=2.0, ge=0, description="The first arrivals of a level are spread over this time.")
-    request_timeout_s: float = Field(default=600, gt=0, description="A request that takes longer has failed.")
-    route: Literal["completions", "chat"] = Field(default="completions", description="OpenAI route.")
+    ramp_s: float = Field(
+        default=2.0, ge=0, description="The first arrivals of a level are spread over this time."
+    )
+    request_timeout_s: float = Field(
+        default=600, gt=0, description="A request that takes longer has failed."
+    )
+    route: Literal["completions", "chat"] = Field(
+        default="completions", description="OpenAI route."
+    )
 
 
 class Hardware(Strict):
@@ -194,8 +227,12 @@ class Hardware(Strict):
 
     platform: Literal["cpu", "rocm", "cuda"] = Field(default="cpu", description="Platform of vLLM.")
     gpu: str | None = Field(default=None, description="GPU by name, for the report.")
-    architecture: str | None = Field(default=None, description="`gfx942`, `gfx950`, `sm_90`, `x86_64` ...")
-    gpus: int = Field(default=0, ge=0, description="GPUs that a session occupies; GPU-hours count them.")
+    architecture: str | None = Field(
+        default=None, description="`gfx942`, `gfx950`, `sm_90`, `x86_64` ..."
+    )
+    gpus: int = Field(
+        default=0, ge=0, description="GPUs that a session occupies; GPU-hours count them."
+    )
 
 
 class Server(Settings):
@@ -214,39 +251,92 @@ class Server(Settings):
         default=[],
         description="Names of variables handed from your shell to the server (tokens!); values are never stored.",
     )
-    host: str = Field(default="127.0.0.1", description="Address to bind to. Loopback, unless you know why not.")
-    port: int | Literal["auto"] = Field(default="auto", description="`auto` takes a free port for each launch.")
-    ready_timeout_s: float = Field(default=1800, gt=0, description="A server not ready by then has failed.")
+    host: str = Field(
+        default="127.0.0.1", description="Address to bind to. Loopback, unless you know why not."
+    )
+    port: int | Literal["auto"] = Field(
+        default="auto", description="`auto` takes a free port for each launch."
+    )
+    ready_timeout_s: float = Field(
+        default=1800, gt=0, description="A server not ready by then has failed."
+    )
     stop_timeout_s: float = Field(default=60, gt=0, description="From TERM to KILL.")
 
 
 class Gates(Strict):
-    """Thresholds: a run that fails one is kept, shown, and taken out of the comparison."""
+    """Thresholds: a run that fails one is kept, shown, and taken out of the comparison.
 
-    achieved_concurrency_min_ratio: float = Field(
-        default=0.9, gt=0, le=1, description="Mean concurrency in the window over the level."
+    Names and defaults are those of `ablation.run.gates.Thresholds`; a test holds them together.
+    """
+
+    achieved_concurrency_min: float = Field(
+        default=0.95,
+        gt=0,
+        le=1,
+        description="Mean in flight inside the window, as a fraction of the level.",
     )
-    max_failed_requests: int = Field(default=0, ge=0, description="Requests that may fail.")
-    max_inexact_requests: int = Field(
-        default=0, ge=0, description="Requests whose token counts may differ from those asked for."
+    window_requests_min: float = Field(
+        default=1.0,
+        ge=0,
+        description="Requests that ended inside the window, as a multiple of the level.",
     )
-    server_counters_max_percent: float = Field(
-        default=1.0, ge=0, description="Client's token count against the server's own counters."
+    failed_max: float = Field(
+        default=0.0, ge=0, le=1, description="Failed requests, as a fraction of all."
     )
-    client_cpu_max_share: float = Field(default=0.8, gt=0, description="CPU share of the busiest client process.")
-    event_loop_lag_p99_max_s: float = Field(default=0.05, gt=0, description="Lag of the client's event loop.")
-    send_delay_p99_max_s: float = Field(default=0.05, gt=0, description="From scheduled to sent.")
-    steady_state_max_drift_percent: float = Field(
-        default=20.0, gt=0, description="Throughput of the window's last part against its first."
+    inexact_tokens_max: int = Field(
+        default=0,
+        ge=0,
+        description="Requests whose prompt or output length is not the one asked for.",
     )
-    max_prefix_cache_hits: int = Field(default=0, ge=0, description="Tokens served from the prefix cache.")
+    counter_difference_max: float = Field(
+        default=0.0,
+        ge=0,
+        description="Client's token counts against the server's counters, as a fraction.",
+    )
+    client_cpu_share_max: float = Field(
+        default=0.8, gt=0, description="Of one core, the busiest client process."
+    )
+    event_loop_lag_p99_max_s: float = Field(
+        default=0.02, gt=0, description="Lag of the client's event loop."
+    )
+    send_delay_p99_max_s: float = Field(
+        default=0.02, gt=0, description="From a free slot to the request's bytes on the socket."
+    )
+    trend_max: float = Field(
+        default=0.2,
+        gt=0,
+        description="Change of throughput over the window, as a fraction of its mean ...",
+    )
+    trend_p: float = Field(
+        default=0.01,
+        gt=0,
+        lt=1,
+        description="... that fails when noise would bring it less often than this.",
+    )
+    jit_lines_max: int = Field(
+        default=0,
+        ge=0,
+        description="Lines of kernel compilation in the server's log inside the window.",
+    )
+    prefix_cache_hits_max: float = Field(
+        default=0.0,
+        ge=0,
+        le=1,
+        description="Prompt tokens found in the prefix cache, as a fraction.",
+    )
+    treatment: bool = Field(
+        default=True,
+        description="A launch whose log does not show the arm's evidence does not count.",
+    )
 
 
 class Slo(Strict):
     """Objectives of goodput: a request counts when it meets all that are stated."""
 
     ttft_s: float | None = Field(default=None, gt=0, description="Time to first token.")
-    tpot_s: float | None = Field(default=None, gt=0, description="Time per output token after the first.")
+    tpot_s: float | None = Field(
+        default=None, gt=0, description="Time per output token after the first."
+    )
     e2e_s: float | None = Field(default=None, gt=0, description="End-to-end latency.")
 
 
@@ -273,7 +363,9 @@ class Study(Strict):
         for name, model in self.models.items():
             for arm in model.arms or ():
                 if arm not in self.factor.arms:
-                    raise ValueError(f"models.{name}.arms: {arm!r} is not one of {sorted(self.factor.arms)}")
+                    raise ValueError(
+                        f"models.{name}.arms: {arm!r} is not one of {sorted(self.factor.arms)}"
+                    )
         return self
 
     @property

@@ -37,7 +37,9 @@ def read_yaml(path: Path) -> dict[str, Any]:
     try:
         data = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise StudyError(f"{path}: no such file; give one with --configfile, or see config/studies/") from None
+        raise StudyError(
+            f"{path}: no such file; give one with --configfile, or see config/studies/"
+        ) from None
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise StudyError(f"{path}: cannot be read as YAML: {error}") from error
     if not isinstance(data, dict):
@@ -74,7 +76,9 @@ def _fields_at(schema: type[BaseModel], loc: tuple[Any, ...]) -> list[str]:
     current: type[BaseModel] | None = schema
     key_next = False
     for part in loc:
-        if key_next:  # a key of `dict[str, Model]`: the model itself was resolved by the field before
+        if (
+            key_next
+        ):  # a key of `dict[str, Model]`: the model itself was resolved by the field before
             key_next = False
             continue
         field = current.model_fields.get(str(part)) if current is not None else None

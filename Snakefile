@@ -1,0 +1,37 @@
+# Does kernel A make this model faster than kernel B, and is the difference real?
+#
+#   plan -> preflight -> model -> session -> run -> aggregate -> statistics -> figures -> report
+#
+# Targets: report (default), figures, statistics, plan. One stage has one rule file and one script of its name.
+# Paths, under results/{study}/:
+#   plan.json                                                      what will be launched, in which order
+#   store/{run_hash}/                                              raw records: measured once, never deleted
+#   sessions/{model}/{arm}/block-{block}.json                      evidence of a server launch
+#   runs/{model}/{arm}/block-{block}/concurrency-{level}.parquet   one row a request
+#   aggregate/ statistics/ figures/ report/                        derived from the runs
+from snakemake.utils import min_version
+
+min_version("9.14")
+
+
+include: "workflow/rules/study.smk"
+include: "workflow/rules/plan.smk"
+include: "workflow/rules/preflight.smk"
+include: "workflow/rules/model.smk"
+include: "workflow/rules/session.smk"
+include: "workflow/rules/run.smk"
+include: "workflow/rules/aggregate.smk"
+include: "workflow/rules/statistics.smk"
+include: "workflow/rules/figures.smk"
+include: "workflow/rules/report.smk"
+
+
+report: "workflow/report/workflow.rst"
+
+
+rule report:
+    default_target: True
+    input:
+        "<results>/report/report.html",
+        "<results>/report/report.md",
+        expand("<results>/figures/{figure}.png", figure=FIGURES),

@@ -1,0 +1,152 @@
+"""All runs of a study in one table, one row a run.
+
+results/{study}/aggregate/runs.parquet
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from ablation.plan.plan import Plan
+from ablation.run.schema import read_run_metadata
+from ablation.study.load import StudyError
+
+SCHEMA = "ablation.aggregate/1"
+
+
+def _field(name: str, kind: pa.DataType, unit: str, description: str) -> pa.Field:
+    return pa.field(name, kind, metadata={"unit": unit, "description": description})
+
+
+_IDENTITY = [
+    _field("study", pa.string(), "", "study"),
+    _field("model", pa.string(), "", "model"),
+    _field("arm", pa.string(), "", "arm of the factor"),
+    _field("block", pa.int32(), "", "replicate"),
+    _field("concurrency", pa.int32(), "requests", "level: requests in flight"),
+    _field("run_hash", pa.string(), "", "address of the raw record in the store"),
+    _field("session_hash", pa.string(), "", "hash of what decides the launch"),
+    _field("launch_id", pa.string(), "", "the launch that measured it"),
+    _field("rank", pa.int32(), "", "place of the session in the plan's launch order"),
+    _field("started_at", pa.timestamp("us", "UTC"), "", "first send of the data"),
+    _field("ended_at", pa.timestamp("us", "UTC"), "", "last byte of the data"),
+    _field("usable", pa.bool_(), "", "every gate passed"),
+    _field("gates_failed", pa.list_(pa.string()), "", "names of the gates that failed"),
+    _field("gate_texts", pa.list_(pa.string()), "", "what those gates say"),
+]
+_COUNTS = {
+    "requests": "requests sent",
+    "failed_requests": "requests that failed",
+    "prompt_tokens": "prompt tokens by the server's usage",
+    "output_tokens": "output tokens by the server's usage",
+    "ttft_count": "first tokens inside the window",
+    "itl_count": "token gaps inside the window",
+}
+_RATES = {
+    "output_throughput_tok_s": ("tok/s", "output tokens per second in the window"),
+    "total_throughput_tok_s": ("tok/s", "prompt and output tokens per second in the window"),
+    "request_throughput_req_s": ("req/s", "requests ended per second in the window"),
+    "output_throughput_run_tok_s": (
+        "tok/s",
+        "output tokens per second from first send to last byte",
+    ),
+    "goodput_req_s": (
+        "req/s",
+        "requests per second that met every objective; null without objectives",
+    ),
+    "window_s": ("s", "length of the window"),
+    "achieved_concurrency": ("requests", "mean in flight in the window, by counting"),
+    "achieved_concurrency_little": ("requests", "the same by Little's law"),
+    "client_cpu_share": ("", "of one core, the busiest client process"),
+    "event_loop_lag_p99_s": ("s", "lag of the client's event loop"),
+    "send_delay_p99_s": ("s", "from a free slot to the bytes on the socket"),
+}
+_LATENCIES = {
+    "ttft": "time to first token",
+    "itl": "inter-token latency",
+    "tpot": "time per output token after the first",
+    "e2e": "end-to-end latency",
+}
+
+RUNS = pa.schema(
+    [
+        *_IDENTITY,
+        *(_field(name, pa.int64(), "", text) for name, text in _COUNTS.items()),
+        *(_field(name, pa.float64(), unit, text) for name, (unit, text) in _RATES.items()),
+        *(
+            _field(f"{name}_{part}_s", pa.float64(), "s", f"{text}, {part}")
+            for name, text in _LATENCIES.items()
+            for part in ("mean", "p50", "p90", "p99")
+        ),
+        _field(
+            "batch_throughput_tok_s",
+            pa.list_(pa.float64()),
+            "tok/s",
+            "output throughput in equal slices of the window",
+        ),
+    ]
+)
+
+
+def aggregate(paths: Sequence[Path], plan: Plan) -> pa.Table:
+    """One row a run, in the order of the plan.
+
+    Every run of the plan must be there, measured under exactly the plan's spec. Raises StudyError where one is
+    missing or stale, RunError where a file cannot be read.
+    """
+    planned = {
+        level["run_hash"]: session for session in plan["sessions"] for level in session["levels"]
+    }
+    rows: dict[str, dict[str, Any]] = {}
+    for path in paths:
+        metadata = read_run_metadata(path)
+        run_hash = metadata["run_hash"]
+        if run_hash not in planned:
+            raise StudyError(
+                f"{path}: was measured under another configuration (run {run_hash}); delete this file and type the "
+                "same command again: it is derived anew, and measured where the store lacks it"
+            )
+        rows[run_hash] = _row(metadata, planned[run_hash])
+    missing = [run_hash for run_hash in planned if run_hash not in rows]
+    if missing:
+        raise StudyError(f"{len(missing)} runs of the plan are missing, the first {missing[0]}")
+    return pa.Table.from_pylist([rows[run_hash] for run_hash in planned], schema=RUNS)
+
+
+def write_aggregate(table: pa.Table, path: Path, plan: Plan) -> None:
+    """Write the table with its schema and provenance, whole or not at all."""
+    metadata = {"schema": SCHEMA, "study": plan["study"], "config_hash": plan["config_hash"]}
+    partial = path.with_name(f".{path.name}.partial-{os.getpid()}")
+    pq.write_table(
+        table.replace_schema_metadata({b"ablation": json.dumps(metadata).encode()}),
+        partial,
+        compression="zstd",
+    )
+    partial.replace(path)
+
+
+def _row(metadata: dict[str, Any], session: dict[str, Any]) -> dict[str, Any]:
+    failed = [gate for gate in metadata["gates"] if not gate["passed"]]
+    summary = metadata["summary"]
+    row = {name: summary.get(name) for name in RUNS.names}
+    row |= {
+        name: metadata[name]
+        for name in ("study", "model", "arm", "block", "concurrency", "run_hash", "launch_id")
+    }
+    return row | {
+        "session_hash": session["session_hash"],
+        "rank": session["rank"],
+        "started_at": datetime.fromisoformat(metadata["started_at"]),
+        "ended_at": datetime.fromisoformat(metadata["ended_at"]),
+        "usable": metadata["usable"],
+        "gates_failed": [gate["gate"] for gate in failed],
+        "gate_texts": [gate["text"] for gate in failed],
+    }

@@ -1,0 +1,178 @@
+"""What the rule files ask: which sessions and runs there are, in which order, and why others are refused.
+
+Path grammar, under `results/{study}/`:
+
+    sessions/{model}/{arm}/block-{block}.json
+    runs/{model}/{arm}/block-{block}/concurrency-{level}.parquet
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from ablation.plan.command import generated_path
+from ablation.plan.plan import Plan, build_plan
+from ablation.study.catalogue import Catalogue, Generate, read_catalogue
+from ablation.study.config import Study
+from ablation.study.load import StudyError, load_study
+
+SESSION = re.compile(r"sessions/(?P<model>[^/]+)/(?P<arm>[^/]+)/block-(?P<block>[^/]+)\.json")
+RUN = re.compile(
+    r"runs/(?P<model>[^/]+)/(?P<arm>[^/]+)/block-(?P<block>[^/]+)/concurrency-(?P<level>[^/]+)\.parquet"
+)
+
+
+class Schedule:
+    """A study's plan, seen from the rule files."""
+
+    def __init__(self, study: Study, catalogue: Catalogue) -> None:
+        self.study = study
+        self.catalogue = catalogue
+        self.plan: Plan = build_plan(study, catalogue)
+        self.results = Path("results") / study.study
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any], source: str, folder: Path = Path()) -> Schedule:
+        """From Snakemake's config. `folder` is the workflow's, where a relative catalogue lies. Raises StudyError."""
+        study = load_study(config, source)
+        return cls(study, read_catalogue(folder / study.catalogue))
+
+    @cached_property
+    def sessions(self) -> dict[tuple[str, str, str], Plan]:
+        """(model, arm, block) -> the session's part of the plan."""
+        return {(s["model"], s["arm"], str(s["block"])): s for s in self.plan["sessions"]}
+
+    # Wildcards -----------------------------------------------------------------------------------
+    def model_pattern(self) -> str:
+        """Models, each only where one of the arms that it can run follows in the path."""
+        return "|".join(
+            f"{re.escape(name)}(?=/(?:{'|'.join(map(re.escape, model['arms']))})/)"
+            for name, model in self.plan["models"].items()
+            if model["arms"]
+        )
+
+    def arm_pattern(self) -> str:
+        """Arms of the factor."""
+        return "|".join(map(re.escape, self.study.factor.arms))
+
+    def block_pattern(self) -> str:
+        """Blocks; a model with fewer has its own refusal."""
+        return "|".join(sorted({key[2] for key in self.sessions}))
+
+    def level_pattern(self) -> str:
+        """Concurrencies."""
+        return "|".join(map(str, self.study.design.levels))
+
+    def refused_pattern(self) -> str:
+        """Every path of a session or a run, but those that can be scheduled."""
+        cells = "|".join(re.escape(f"{m}/{a}/block-{b}") for m, a, b in self.sessions)
+        levels = self.level_pattern()
+        possible = (
+            rf"(?:sessions/(?:{cells})\.json|runs/(?:{cells})/concurrency-(?:{levels})\.parquet)$"
+        )
+        return rf"(?!{possible})(?:sessions|runs)/.+"
+
+    def refuse(self, path: str) -> None:
+        """Say why a session or a run cannot be. Always raises StudyError."""
+        match = SESSION.fullmatch(path) or RUN.fullmatch(path)
+        if match is None:
+            raise StudyError(
+                f"{path}: not a path of this study; sessions/{{model}}/{{arm}}/block-{{n}}.json or "
+                "runs/{model}/{arm}/block-{n}/concurrency-{level}.parquet"
+            )
+        model, arm, block = match["model"], match["arm"], match["block"]
+        models, arms = self.plan["models"], self.study.factor.arms
+        if model not in models:
+            raise StudyError(
+                f"{model}: no such model in study {self.study.study}; it has {', '.join(models)}"
+            )
+        if arm not in arms:
+            raise StudyError(
+                f"{arm}: no such arm of factor {self.study.factor.name}; it has {', '.join(arms)}"
+            )
+        for excluded in self.plan["excluded"]:
+            if (excluded["model"], excluded["arm"]) == (model, arm):
+                raise StudyError(
+                    f"{model} cannot run with {self.study.factor.name} {arm!r} ({excluded['status']}): "
+                    f"{excluded['reason']}\n  holds for: {excluded['condition']}\n  source: {excluded['source']}"
+                )
+        blocks = models[model]["blocks"]
+        if (model, arm, block) not in self.sessions:
+            raise StudyError(
+                f"{model}: no block {block!r}; it has 1 to {blocks} (design.blocks, models.{model}.blocks)"
+            )
+        level = match.groupdict().get("level")
+        raise StudyError(
+            f"no level {level!r}; the study has {self.study.design.levels} (design.levels)"
+        )
+
+    def refused_input(self, wildcards: Any) -> list[str]:
+        """Input function of the rule that only says why. Always raises StudyError."""
+        self.refuse(wildcards.path)
+        return []
+
+    # What rules need -----------------------------------------------------------------------------
+    def session(self, wildcards: Any) -> Plan:
+        """The session of a rule's wildcards. Raises StudyError where it is not planned."""
+        key = (wildcards.model, wildcards.arm, str(wildcards.block))
+        if key not in self.sessions:
+            self.refuse(f"sessions/{key[0]}/{key[1]}/block-{key[2]}.json")
+        return self.sessions[key]
+
+    def priority(self, wildcards: Any) -> int:
+        """Falls with the rank, so that launches follow the plan; every run job comes after (0)."""
+        return len(self.sessions) + 1 - int(self.session(wildcards)["rank"])
+
+    def run_hashes(self, wildcards: Any) -> list[str]:
+        """Addresses of a session's runs."""
+        return [level["run_hash"] for level in self.session(wildcards)["levels"]]
+
+    def run_hash(self, wildcards: Any) -> str:
+        """Address of one run."""
+        return next(
+            str(level["run_hash"])
+            for level in self.session(wildcards)["levels"]
+            if str(level["concurrency"]) == str(wildcards.level)
+        )
+
+    def all_run_hashes(self) -> list[str]:
+        """Addresses of all runs: a parameter of whatever reads runs, so that a stale one is never taken."""
+        return [
+            level["run_hash"] for session in self.plan["sessions"] for level in session["levels"]
+        ]
+
+    def session_files(self) -> list[str]:
+        """Evidence of all sessions."""
+        return [
+            f"{self.results}/sessions/{session['id']}.json" for session in self.plan["sessions"]
+        ]
+
+    def run_files(self) -> list[str]:
+        """Parquet files of all runs."""
+        return [
+            f"{self.results}/runs/{session['id']}/concurrency-{level['concurrency']}.parquet"
+            for session in self.plan["sessions"]
+            for level in session["levels"]
+        ]
+
+    # Generated models ----------------------------------------------------------------------------
+    def recipes(self) -> dict[str, Generate]:
+        """Folder name under resources/models -> recipe, for the models that are made here."""
+        return {
+            Path(generated_path(name, entry.generate)).name: entry.generate
+            for name, entry in self.catalogue.models.items()
+            if entry.generate is not None
+        }
+
+    def recipe_pattern(self) -> str:
+        """Folder names of the models that can be made."""
+        return "|".join(map(re.escape, self.recipes())) or "(?!)"
+
+    def model_files(self, wildcards: Any) -> list[str]:
+        """What a session needs of a generated model; nothing for others."""
+        model = self.plan["models"][wildcards.model]
+        return [f"{model['location']}/config.json"] if model["generated"] else []

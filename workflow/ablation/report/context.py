@@ -1,0 +1,88 @@
+"""The report's content, once: HTML and Markdown only render it."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pandas import DataFrame
+
+from ablation.report import doubt, provenance, results
+from ablation.report.content import Figure, Section
+from ablation.statistics.metrics import PRIMARY
+
+TITLES = {
+    "difference": "Difference from the baseline",
+    "throughput": "Throughput by concurrency and arm",
+}
+# Levels that a figure's alternative text reads out; the tables have all.
+MOST_POINTS = 40
+MIME = {".svg": "image/svg+xml", ".png": "image/png"}
+
+
+def build_context(
+    plan: Mapping[str, Any],
+    sessions: Sequence[Mapping[str, Any]],
+    runs: DataFrame,
+    arms: DataFrame,
+    comparisons: DataFrame,
+    figures: Mapping[str, Path],
+) -> dict[str, Any]:
+    """All that the report says. ``figures``: name (as in its file's name) to an SVG or PNG file.
+
+    ``runs`` is the aggregate, ``arms`` and ``comparisons`` the statistics' tables (empty ones are
+    fine). Verdict first, then the table by level, then everything needed to doubt it.
+    """
+    drawn = {name: _figure(plan, name, path, comparisons) for name, path in figures.items()}
+    first = results.verdict(plan, runs, comparisons)
+    if "difference" in drawn:
+        first.figures = [drawn["difference"]]
+    levels = results.levels(plan, arms, comparisons)
+    levels.figures = [figure for name, figure in drawn.items() if name != "difference"]
+    sections: list[Section] = [
+        first,
+        levels,
+        results.latencies(plan, comparisons),
+        results.findings(plan, comparisons),
+        doubt.gates(plan, runs),
+        doubt.treatment(plan, sessions),
+        doubt.constraints(plan),
+        provenance.sessions_section(plan, sessions),
+        provenance.provenance(plan, sessions),
+        provenance.commands(plan),
+        provenance.reproduce(plan, list(figures)),
+    ]
+    return {
+        "title": plan["title"],
+        "study": plan["study"],
+        "description": plan.get("description") or "",
+        "simulated": bool(plan["simulated"]),
+        "factor": plan["factor"].get("title") or plan["factor"]["name"],
+        "sections": sections,
+    }
+
+
+def _figure(plan: Mapping[str, Any], name: str, path: Path, comparisons: DataFrame) -> Figure:
+    data = base64.b64encode(path.read_bytes()).decode()
+    alt = TITLES.get(name, name)
+    if name == "difference" and len(comparisons):
+        main = comparisons[comparisons["metric"] == PRIMARY].head(MOST_POINTS)
+        columns = ("model", "arm", "concurrency", "difference_percent", "verdict")
+        points = zip(*(main[column] for column in columns), strict=True)
+        alt += ": " + "; ".join(f"{m} {a} at {c}: {d:+.1f} %, {v}" for m, a, c, d, v in points)
+    elif name == "throughput":
+        alt += f" of {len(plan['models'])} models; the numbers stand in the tables by level"
+    if plan["simulated"]:
+        alt = f"SIMULATED. {alt}"
+    return Figure(
+        name=name,
+        title=TITLES.get(name, name.replace("_", " ").capitalize()),
+        alt=alt,
+        data_uri=f"data:{MIME[path.suffix]};base64,{data}",
+        link=f"../{path.parent.name}/{path.name}",
+        command=provenance.command(plan["study"], f"figures/{name}.svg"),
+        source=f"results/{plan['study']}/statistics/"
+        + ("comparisons.parquet" if name == "difference" else "arms.parquet"),
+    )

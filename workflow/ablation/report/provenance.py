@@ -1,0 +1,164 @@
+"""Where the numbers come from: sessions, versions, hardware, commands, and how to redo it."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ablation.report.content import NONE, Cell, Column, Section, Table, seconds, unique
+from ablation.report.results import label, title
+
+
+def sessions_section(plan: Mapping[str, Any], sessions: Sequence[Mapping[str, Any]]) -> Section:
+    """Every server launch in the order of the plan, with its stages' times."""
+    section = Section("sessions", "Sessions and stage times", folded=True)
+    rank = {(s["model"], s["arm"], s["block"]): int(s["rank"]) for s in plan["sessions"]}
+    ordered = sorted(
+        sessions, key=lambda s: rank.get((s["model"], s["arm"], s["block"]), len(rank) + 1)
+    )
+    stages = unique(
+        stage
+        for session in ordered
+        for launch in session["launches"]
+        for stage in launch.get("stages") or {}
+    )
+    rows = []
+    for session in ordered:
+        place = rank.get((session["model"], session["arm"], session["block"]))
+        for launch in session["launches"]:
+            exit_ = launch.get("exit") or {}
+            how = str(exit_.get("how") or NONE)
+            code = exit_.get("code")
+            rows.append(
+                [
+                    Cell(f"{session['model']}/{session['arm']}/block-{session['block']}"),
+                    Cell(str(place or NONE), sort=place),
+                    Cell(str(launch.get("started_at") or NONE)),
+                    _duration(launch.get("ready_s")),
+                    *(_duration((launch.get("stages") or {}).get(stage)) for stage in stages),
+                    Cell(f"{how}, code {code}" if code is not None else how),
+                ]
+            )
+    if not rows:
+        section.sentences = ["No session has left its evidence."]
+        return section
+    section.sentences = [
+        f"{len(rows)} server launches for {len(ordered)} of {len(plan['sessions'])} planned "
+        "sessions."
+    ]
+    section.tables.append(
+        Table(
+            id="sessions",
+            caption="Server launches in the order of the plan",
+            columns=[
+                Column("Session"),
+                Column("Rank", True),
+                Column("Started"),
+                Column("Ready after", True),
+                *(Column(stage, True) for stage in stages),
+                Column("End"),
+            ],
+            rows=rows,
+            source=f"results/{plan['study']}/sessions/{{model}}/{{arm}}/block-{{block}}.json",
+        )
+    )
+    return section
+
+
+def _duration(value: Any) -> Cell:
+    return Cell(NONE) if value is None else Cell(seconds(value), sort=float(value))
+
+
+def provenance(plan: Mapping[str, Any], sessions: Sequence[Mapping[str, Any]]) -> Section:
+    """Versions, hardware, design and workload; what differs between sessions is said."""
+    section = Section("provenance", "Provenance")
+    launches = [launch for session in sessions for launch in session["launches"]]
+    rows = [
+        _fact("Study", f"{plan['study']}: {plan['title']}"),
+        _fact("Configuration hash", plan["config_hash"]),
+        _fact("Platform", plan["platform"]),
+        _fact("vLLM (planned)", plan.get("vllm_version")),
+        _fact("Seed of the order", plan["seed"]),
+        _fact("Design", _pairs(plan["design"])),
+        _fact("Workload", _pairs(plan["workload"])),
+    ]
+    changed = []
+    for kind in ("versions", "hardware"):
+        for key in unique(key for launch in launches for key in launch.get(kind) or {}):
+            values = unique(_text((launch.get(kind) or {}).get(key)) for launch in launches)
+            rows.append(_fact(key, "; ".join(values), bad=len(values) > 1))
+            if len(values) > 1:
+                changed.append(key)
+    if changed:
+        section.sentences.append(
+            f"Not the same in all launches: {', '.join(changed)}. Differences may come from there."
+        )
+    section.sentences += [str(text) for text in plan["warnings"]]
+    section.tables.append(
+        Table(
+            id="provenance",
+            caption="What the study ran on, and with what",
+            columns=[Column("What"), Column("Value")],
+            rows=rows,
+            source=f"results/{plan['study']}/plan.json and sessions",
+        )
+    )
+    return section
+
+
+def commands(plan: Mapping[str, Any]) -> Section:
+    """The server command of each model and arm, with the environment it sets."""
+    section = Section("commands", "Server commands", folded=True)
+    seen: dict[tuple[str, str], str] = {}
+    for session in plan["sessions"]:
+        env = [f"{key}={shlex.quote(str(value))}" for key, value in session["env"].items()]
+        words = [*env, shlex.join(map(str, session["command"]))]
+        seen.setdefault((session["model"], session["arm"]), " ".join(words))
+    section.sentences = [f"From results/{plan['study']}/plan.json, sessions (first block)."]
+    section.code = [
+        (f"{title(plan, model)}, {label(plan, arm)}", command)
+        for (model, arm), command in seen.items()
+    ]
+    return section
+
+
+def _fact(name: str, value: Any, *, bad: bool = False) -> list[Cell]:
+    return [Cell(name), Cell(_text(value), kind="warn" if bad else "")]
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return _pairs(value)
+    if isinstance(value, list | tuple):
+        return ", ".join(map(_text, value))
+    return NONE if value is None else str(value)
+
+
+def _pairs(entries: Mapping[str, Any]) -> str:
+    return ", ".join(
+        f"{key.replace('_', ' ')}: {json.dumps(value) if isinstance(value, dict) else _text(value)}"
+        for key, value in entries.items()
+    )
+
+
+def reproduce(plan: Mapping[str, Any], names: Sequence[str]) -> Section:
+    """The command behind each figure and table."""
+    study = plan["study"]
+    base = f"results/{study}"
+    section = Section("reproduce", "How to reproduce each part")
+    section.sentences = [
+        "From the stored measurements, without a server. Delete the file first to draw it again."
+    ]
+    section.code = [
+        *((f"Figure {name}", command(study, f"figures/{name}.svg")) for name in names),
+        ("Statistics", f"snakemake --cores 1 {base}/statistics/comparisons.parquet"),
+        ("This report", f"snakemake --cores 1 {base}/report/report.html"),
+    ]
+    return section
+
+
+def command(study: str, target: str) -> str:
+    """The Snakemake command for one target of a study."""
+    return f"snakemake --cores 1 results/{study}/{target}"

@@ -1,0 +1,232 @@
+"""The results: verdict, table by level, latencies, findings; each number is a parquet row's."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from pandas import DataFrame
+
+from ablation.report.content import (
+    NONE,
+    Cell,
+    Column,
+    Section,
+    Table,
+    number,
+    percent_spread,
+    spread,
+)
+from ablation.statistics.metrics import METRICS, PRIMARY
+from ablation.statistics.recommendation import recommend
+
+LATENCIES = ("ttft", "itl", "tpot", "e2e")
+
+
+def label(plan: Mapping[str, Any], arm: str) -> str:
+    """An arm's name for people."""
+    entry = plan["factor"]["arms"].get(arm, {})
+    return str(entry.get("label") or arm)
+
+
+def title(plan: Mapping[str, Any], model: str) -> str:
+    """A model's name for people."""
+    return str(plan["models"].get(model, {}).get("title") or model)
+
+
+def verdict(plan: Mapping[str, Any], runs: DataFrame, comparisons: DataFrame) -> Section:
+    """The answer in one sentence for each comparison of a model."""
+    section = Section("verdict", "Verdict")
+    recommendations = recommend(comparisons, plan)
+    section.sentences = [r.sentence for r in recommendations]
+    if not recommendations:
+        section.sentences = [
+            "No verdict: no model ran the baseline and another arm, so there is nothing to compare."
+        ]
+    unusable = int((~runs["usable"].astype(bool)).sum()) if len(runs) else 0
+    planned = sum(len(s["levels"]) for s in plan["sessions"])
+    section.items = [f"{len(runs):,} of {planned:,} planned runs are here, {unusable:,} unusable."]
+    return section
+
+
+def levels(plan: Mapping[str, Any], arms: DataFrame, comparisons: DataFrame) -> Section:
+    """Throughput by level: one table a model."""
+    section = Section("levels", "Throughput by model and concurrency")
+    confidence = f"{100 * float(plan['design']['confidence']):g} %"
+    section.sentences = [
+        f"Mean over server launches with its {confidence} t interval; CoV over launches with its "
+        "interval (Vangel 1996); difference of the geometric mean ratio over blocks with its "
+        f"{confidence} paired t interval; p after Holm over the levels. Faster is better."
+    ]
+    for model, entry in plan["models"].items():
+        if entry["arms"]:
+            section.tables.append(_levels(plan, model, arms, comparisons))
+    return section
+
+
+def _levels(plan: Mapping[str, Any], model: str, arms: DataFrame, comparisons: DataFrame) -> Table:
+    metric = METRICS[PRIMARY]
+    names = list(plan["models"][model]["arms"])
+    others = [
+        arm
+        for arm in names
+        if arm != plan["factor"]["baseline"] and plan["factor"]["baseline"] in names
+    ]
+    columns = [Column("Concurrency", True)]
+    for arm in names:
+        columns += [
+            Column(f"{label(plan, arm)} ({metric.unit})", True),
+            Column(f"CoV, {label(plan, arm)} (%)", True),
+            Column(f"n, {label(plan, arm)}", True),
+        ]
+    for arm in others:
+        who = f", {label(plan, arm)}" if len(others) > 1 else ""
+        columns += [
+            Column(f"Difference{who}", True),
+            Column(f"Verdict{who}"),
+            Column(f"p (Holm){who}", True),
+            Column(f"Detectable{who} (%)", True),
+        ]
+    mine = _index(arms, model)
+    pairs = _index(comparisons, model)
+    rows = []
+    for level in plan["levels"]:
+        row = [Cell(str(level), sort=float(level))]
+        for arm in names:
+            row += _arm_cells(mine.get((arm, PRIMARY, level)))
+        for arm in others:
+            row += _pair_cells(pairs.get((arm, PRIMARY, level)))
+        rows.append(row)
+    return Table(
+        id=f"levels-{model}",
+        caption=f"{title(plan, model)}: output throughput by concurrency",
+        columns=columns,
+        rows=rows,
+        source=_source(plan, f"model = {model}, metric = {PRIMARY}", "arm, concurrency", others),
+    )
+
+
+def _source(plan: Mapping[str, Any], fixed: str, keys: str, others: list[str]) -> str:
+    base = f"results/{plan['study']}/statistics"
+    files = f"{base}/arms.parquet" + (f" and {base}/comparisons.parquet" if others else "")
+    return f"{files}, rows with {fixed}, by {keys}"
+
+
+def _index(frame: DataFrame, model: str) -> dict[tuple[str, str, int], Any]:
+    """Rows of a model by (arm, metric, concurrency)."""
+    if frame.empty:
+        return {}
+    records = frame[frame["model"] == model].to_dict("records")
+    return {(str(r["arm"]), str(r["metric"]), int(r["concurrency"])): r for r in records}
+
+
+def _arm_cells(row: Mapping[str, Any] | None) -> list[Cell]:
+    if row is None:
+        return [Cell(NONE), Cell(NONE), Cell("0", sort=0.0)]
+    out = int(row["n_excluded"]) + int(row["n_missing"])
+    text = f"{row['n']}" + (f" ({out} out)" if out else "")
+    cov = spread(row["cov_percent"], row["cov_low_percent"], row["cov_high_percent"], 3)
+    n = Cell(text, kind="warn" if out else "", sort=float(row["n"]))
+    return [spread(row["mean"], row["low"], row["high"]), cov, n]
+
+
+def _pair_cells(row: Mapping[str, Any] | None) -> list[Cell]:
+    if row is None:
+        return [Cell(NONE)] * 4
+    return [
+        percent_spread(row["difference_percent"], row["low_percent"], row["high_percent"]),
+        verdict_cell(row),
+        Cell(NONE) if math.isnan(row["p_holm"]) else _p(row["p_holm"]),
+        number(row["mde_percent"], 2),
+    ]
+
+
+def verdict_cell(row: Mapping[str, Any]) -> Cell:
+    """The verdict, and what an open one would take."""
+    more = row["more_blocks"]
+    text = str(row["verdict"])
+    if text == "inconclusive" and more is not None and not math.isnan(more):
+        text += f", {int(more):,} more block{'s' if more != 1 else ''}"
+    return Cell(text, kind=str(row["verdict"]))
+
+
+def _p(value: float) -> Cell:
+    return Cell("< 0.001" if value < 0.001 else f"{value:.3f}", sort=value)
+
+
+def latencies(plan: Mapping[str, Any], comparisons: DataFrame) -> Section:
+    """TTFT, ITL, TPOT and E2E of the arms, one table for each comparison of a model."""
+    section = Section("latency", "Latency: TTFT, ITL, TPOT and E2E", folded=True)
+    section.sentences = [
+        "In milliseconds; mean over the paired blocks. Less is better, so a negative difference is "
+        "faster. A quantile that its number of observations cannot support is not printed."
+    ]
+    names = [m for m in METRICS if m.split("_")[0] in LATENCIES]
+    if comparisons.empty:
+        section.sentences = ["No model ran the baseline and another arm."]
+        return section
+    rows = comparisons[comparisons["metric"].isin(names)]
+    for (model, arm), own in rows.groupby(["model", "arm"], sort=False):
+        section.tables.append(_latency(plan, str(model), str(arm), own))
+    return section
+
+
+def _latency(plan: Mapping[str, Any], model: str, arm: str, rows: DataFrame) -> Table:
+    ours, theirs = label(plan, arm), label(plan, str(rows["baseline"].iloc[0]))
+    body = []
+    records: list[Any] = rows.to_dict("records")
+    for row in records:
+        metric = METRICS[row["metric"]]
+        head = [Cell(metric.title), Cell(str(row["concurrency"]), sort=float(row["concurrency"]))]
+        if not row["n_pairs"]:
+            few = "too few observations" in row["left_out"]
+            why = "not printed: " + row["left_out"] if few else "no usable pair"
+            body.append([*head, Cell(NONE), Cell(NONE), Cell(NONE), Cell(why, kind="inconclusive")])
+            continue
+        body.append(
+            [
+                *head,
+                number(row["mean_arm"] * metric.scale),
+                number(row["mean_baseline"] * metric.scale),
+                percent_spread(row["difference_percent"], row["low_percent"], row["high_percent"]),
+                verdict_cell(row),
+            ]
+        )
+    return Table(
+        id=f"latency-{model}-{arm}",
+        caption=f"{title(plan, model)}: latency, {ours} against {theirs}",
+        columns=[
+            Column("Metric"),
+            Column("Concurrency", True),
+            Column(f"{ours} (ms)", True),
+            Column(f"{theirs} (ms)", True),
+            Column("Difference", True),
+            Column("Verdict"),
+        ],
+        rows=body,
+        source=f"results/{plan['study']}/statistics/comparisons.parquet, rows with "
+        f"model = {model}, arm = {arm}, by metric, concurrency (there in seconds)",
+    )
+
+
+def findings(plan: Mapping[str, Any], comparisons: DataFrame) -> Section:
+    """The rows' own sentences, throughput first."""
+    section = Section("findings", "Findings")
+    if comparisons.empty:
+        section.sentences = ["There is no comparison to report."]
+        return section
+    main = comparisons[comparisons["metric"] == PRIMARY]
+    section.items = [str(text) for text in main["text"]]
+    pairs = int(main["n_pairs"].max())
+    floor = float(main["sign_flip_floor"].min())
+    settled = int((main["verdict"] != "inconclusive").sum())
+    section.sentences = [
+        f"{settled} of {len(main)} throughput comparisons have a verdict. With {pairs} blocks the "
+        f"exact sign-flip test cannot give less than p = {floor:.4g}."
+        if pairs
+        else "No block has a usable pair.",
+        f"From results/{plan['study']}/statistics/comparisons.parquet, column text; "
+        "the sentences of the latencies stand there too.",
+    ]
+    return section

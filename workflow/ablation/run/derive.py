@@ -1,0 +1,110 @@
+"""From a run's raw record in the store to its parquet: rows, summary, gates, provenance."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from ablation.client.record import read_record
+from ablation.run.decode import decode
+from ablation.run.gates import Thresholds, judge
+from ablation.run.metrics import mark_window, summarise
+from ablation.run.schema import write_run_parquet
+from ablation.session.store import Store
+
+# INFO 11-23 02:58:42 [core.py:133] ...: month, day and local time, without the year
+_STAMP = re.compile(r"\b(\d\d)-(\d\d) (\d\d:\d\d:\d\d)\b")
+
+
+def derive_run(
+    store: Store,
+    run_hash: str,
+    path: Path,
+    *,
+    study: str,
+    gates: dict[str, Any],
+    slo: dict[str, float | None],
+) -> dict[str, Any]:
+    """Decode one run and write its parquet. The same record and thresholds give the same bytes.
+
+    Returns the run's metadata. Raises RecordError where the store has no such record: an older file can then
+    never be taken for it.
+    """
+    record = read_record(store.run(run_hash))
+    spec = record.run_json["spec"]
+    session = spec["session"]
+    launch = store.launch(record.run_json["launch_id"])
+    objectives = {name: value for name, value in slo.items() if value is not None}
+    rows = decode(record)
+    summary = summarise(rows, record.run_json, objectives)
+    rows = mark_window(rows, summary)
+    thresholds = Thresholds(**{name: value for name, value in gates.items() if name != "treatment"})
+    log = stamped_lines(store.folder / launch["launch_id"] / "server.log", record.started_at)
+    judged = judge(summary, rows, record.run_json, thresholds, {"log": log})
+    judged.append(treatment_gate(launch, required=gates["treatment"]))
+    metadata = {
+        "study": study,
+        "model": session["model"],
+        "arm": session["arm"],
+        "block": session["block"],
+        "concurrency": spec["concurrency"],
+        "run_hash": run_hash,
+        "launch_id": launch["launch_id"],
+        "started_at": record.started_at,
+        "ended_at": record.ended_at,
+        "summary": summary,
+        "gates": judged,
+        "usable": all(gate["passed"] for gate in judged),
+        "provenance": {
+            "command": launch["command"],
+            "env": launch["env"],
+            "versions": launch["versions"],
+            "hardware": launch["hardware"],
+            "spec": spec,
+            "client": record.client,
+            "server_counters": record.server_counters,
+            "warmup": record.warmup,
+            "thresholds": gates,
+        },
+    }
+    write_run_parquet(path, rows, metadata)
+    return metadata
+
+
+def treatment_gate(launch: dict[str, Any], required: bool) -> dict[str, Any]:
+    """Did the server's log show that the arm's treatment took effect?"""
+    found = launch.get("treatment") or {"passed": None, "text": "the launch left no evidence"}
+    passed = found["passed"] is not False or not required
+    return {
+        "gate": "treatment",
+        "passed": passed,
+        "value": None if found["passed"] is None else float(found["passed"]),
+        "threshold": 1.0 if required else None,
+        "text": found["text"],
+    }
+
+
+def stamped_lines(path: Path, started_at: str) -> list[dict[str, Any]] | None:
+    """The lines of a server's log that carry a time, as {"at": ISO time, "line": text}; None without a log.
+
+    vLLM writes local time without a year; the run's own start tells year and zone.
+    """
+    if not path.is_file():
+        return None
+    start = datetime.fromisoformat(started_at).astimezone()
+    found = []
+    with path.open(encoding="utf-8", errors="replace") as log:
+        for line in log:
+            match = _STAMP.search(line[:120])
+            if match:
+                month, day, clock = match.groups()
+                try:
+                    local = datetime.fromisoformat(
+                        f"{start.year}-{month}-{day}T{clock}"
+                    ).astimezone()
+                except ValueError:  # 29 February of another year, or no date at all
+                    continue
+                found.append({"at": local.isoformat(), "line": line.rstrip("\n")})
+    return found

@@ -1,0 +1,283 @@
+"""Conditions that a run must meet to count. A failed gate keeps the data and takes the run out of the
+comparison, with its reason.
+
+Every gate says what it saw against what it allows. Where there is nothing to look at (no counters, no log), it
+passes and says that it was not observed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from scipy import stats
+
+from ablation.client.failures import WRONG_LENGTH
+from ablation.run.metrics import slice_rates
+
+TREND_SLICES = 10
+# vLLM's JIT monitor; AITER's builder; Triton's autotuner; torch.compile
+JIT_LINE = re.compile(
+    r"during inference: |\[aiter\] start build \[|waiting for baton|Triton autotuning for function"
+    r"|Autotuning kernel|torch\.compile takes|Compiling a graph",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Thresholds:
+    """What a run may do and still count.
+
+    achieved_concurrency_min  mean in flight inside the window, as a fraction of the level
+    window_requests_min       requests that ended inside the window, as a multiple of the level
+    failed_max                failed requests, as a fraction of all
+    inexact_tokens_max        requests whose prompt or output length is not the one asked for
+    counter_difference_max    client's against server's token counts, as a fraction
+    client_cpu_share_max      of one core, the busiest client process
+    event_loop_lag_p99_max_s  seconds
+    send_delay_p99_max_s      seconds from a free slot to the request's bytes on the socket
+    trend_max                 change of throughput over the window, as a fraction of its mean ...
+    trend_p                   ... that fails when noise would bring it less often than this
+    jit_lines_max             lines of kernel compilation in the server's log inside the window
+    prefix_cache_hits_max     prompt tokens found in the prefix cache, as a fraction of those looked up
+    """
+
+    achieved_concurrency_min: float = 0.95
+    window_requests_min: float = 1.0
+    failed_max: float = 0.0
+    inexact_tokens_max: int = 0
+    counter_difference_max: float = 0.0
+    client_cpu_share_max: float = 0.8
+    event_loop_lag_p99_max_s: float = 0.02
+    send_delay_p99_max_s: float = 0.02
+    trend_max: float = 0.2
+    trend_p: float = 0.01
+    jit_lines_max: int = 0
+    prefix_cache_hits_max: float = 0.0
+
+
+def judge(
+    summary: dict[str, Any],
+    rows: pa.Table,
+    run_json: dict[str, Any],
+    thresholds: Thresholds | dict[str, Any] | None = None,
+    launch_evidence: dict[str, Any] | None = None,
+) -> list[dict[str, Any]]:
+    """Judge every gate: [{gate, passed, value, threshold, text}], always all of them, in a fixed order.
+
+    summary          of `metrics.summarise`
+    rows             schema.RUN
+    launch_evidence  {"log": [{"at": unix seconds or ISO time, "line": str}]}: the server's log, or None
+    value, threshold  numbers, or None where nothing was observed
+    """
+    if isinstance(thresholds, dict):
+        thresholds = Thresholds(**thresholds)
+    limits = thresholds or Thresholds()
+    return [
+        _achieved_concurrency(summary, run_json, limits),
+        _failures(rows, limits),
+        _token_counts(rows, limits),
+        _server_counters(summary, rows, run_json, limits),
+        _client_bottleneck(summary, limits),
+        _steady_state(summary, rows, limits),
+        _jit_in_window(summary, rows, run_json, launch_evidence, limits),
+        _prefix_cache_hits(run_json, limits),
+    ]
+
+
+def defaults() -> dict[str, float]:
+    """The default thresholds."""
+    return asdict(Thresholds())
+
+
+def _gate(name: str, passed: bool, value: Any, threshold: Any, text: str) -> dict[str, Any]:
+    return {
+        "gate": name,
+        "passed": bool(passed),
+        "value": None if value is None else float(value),
+        "threshold": None if threshold is None else float(threshold),
+        "text": text,
+    }
+
+
+def _achieved_concurrency(summary: dict[str, Any], run_json: dict[str, Any], t: Thresholds) -> Any:
+    level = int(run_json["spec"]["concurrency"])
+    least = t.achieved_concurrency_min * level
+    if summary["window_s"] is None:
+        peak = summary["peak_concurrency"]
+        text = (
+            f"at most {peak} of {level} were ever in flight, so there is no window to measure in; "
+            "ask for more requests, or look for a limit in the server (max_num_seqs) or before it"
+        )
+        return _gate("achieved_concurrency", False, peak, least, text)
+    achieved, little = summary["achieved_concurrency"], summary["achieved_concurrency_little"]
+    ended, needed = summary["window_requests"], t.window_requests_min * level
+    by_little = f"{little:.1f}" if little is not None else "unknown"
+    text = (
+        f"{achieved:.1f} of {level} in flight in the window by counting ({by_little} by Little's law), "
+        f"{ended} requests ended in it"
+    )
+    if ended < needed:
+        text += f"; fewer than {needed:.0f} is too short a window: ask for more requests"
+    passed = achieved >= least and ended >= needed
+    return _gate("achieved_concurrency", passed, achieved, least, text)
+
+
+def _failures(rows: pa.Table, t: Thresholds) -> Any:
+    classes = Counter(
+        c for c in rows["error_class"].to_pylist() if c is not None and c not in WRONG_LENGTH
+    )
+    total = sum(classes.values())
+    share = total / len(rows) if len(rows) else 1.0
+    if not len(rows):
+        text = "no request was made"
+    elif total:
+        first = next(
+            text
+            for kind, text in zip(
+                rows["error_class"].to_pylist(), rows["error_text"].to_pylist(), strict=True
+            )
+            if kind in classes
+        )
+        kinds = ", ".join(f"{count} {kind}" for kind, count in classes.most_common())
+        text = f"{total} of {len(rows)} requests failed ({kinds}); the first: {first}"
+    else:
+        text = f"none of {len(rows)} requests failed"
+    return _gate("failures", share <= t.failed_max, share, t.failed_max, text)
+
+
+def _token_counts(rows: pa.Table, t: Thresholds) -> Any:
+    wrong: dict[str, int] = {}
+    asked_any = False
+    for side in ("prompt_tokens", "output_tokens"):
+        asked, got = rows[f"{side}_asked"], rows[side]
+        asked_any |= asked.null_count < len(asked)
+        wrong[side] = pc.sum(pc.not_equal(asked, got)).as_py() or 0
+    total = sum(wrong.values())
+    if not asked_any:
+        return _gate(
+            "token_counts", True, None, None, "not observed: no exact length was asked for"
+        )
+    text = "every length is the one asked for, by the server's usage"
+    if total:
+        text = (
+            f"{wrong['prompt_tokens']} prompts and {wrong['output_tokens']} outputs are not of the length "
+            "asked for; is the vocabulary size the model's, and is ignore_eos obeyed?"
+        )
+    return _gate("token_counts", total <= t.inexact_tokens_max, total, t.inexact_tokens_max, text)
+
+
+def _delta(run_json: dict[str, Any], name: str) -> float | None:
+    counters = run_json.get("server_counters") or {}
+    before, after = counters.get("before") or {}, counters.get("after") or {}
+    return after[name] - before[name] if name in before and name in after else None
+
+
+def _server_counters(summary: dict[str, Any], rows: pa.Table, run_json: Any, t: Thresholds) -> Any:
+    pairs = {
+        "generation_tokens": summary["output_tokens"],
+        "prompt_tokens": summary["prompt_tokens"],
+        "request_success": rows["error_class"].null_count,
+    }
+    seen = {name: _delta(run_json, name) for name in pairs}
+    known = {name: value for name, value in seen.items() if value is not None}
+    if not known:
+        text = "not observed: the server shows no counters on /metrics"
+        return _gate("server_counters", True, None, t.counter_difference_max, text)
+    differences = {
+        name: abs(value - pairs[name]) / max(value, pairs[name], 1) for name, value in known.items()
+    }
+    worst = max(differences.values())
+    said = ", ".join(f"{n} {v:.0f} (client: {pairs[n]})" for n, v in known.items())
+    text = f"the server counted {said}"
+    passed = worst <= t.counter_difference_max
+    if not passed:
+        text += "; something else used the server, or requests were lost"
+    return _gate("server_counters", passed, worst, t.counter_difference_max, text)
+
+
+def _client_bottleneck(summary: dict[str, Any], t: Thresholds) -> Any:
+    looked = [
+        ("client_cpu_share", t.client_cpu_share_max, "{:.0%} of a core", 1.0),
+        ("event_loop_lag_p99_s", t.event_loop_lag_p99_max_s, "event-loop lag p99 {:.1f} ms", 1e3),
+        ("send_delay_p99_s", t.send_delay_p99_max_s, "send delay p99 {:.1f} ms", 1e3),
+    ]
+    seen = [(summary[name], limit, form, k) for name, limit, form, k in looked]
+    seen = [item for item in seen if item[0] is not None]
+    if not seen:
+        return _gate("client_bottleneck", True, None, None, "not observed")
+    # The value is the worst of the three as a fraction of its own limit.
+    worst = max(value / limit for value, limit, _, _ in seen)
+    text = "the client used " + ", ".join(form.format(value * k) for value, _, form, k in seen)
+    if worst > 1:
+        text += "; the client was in its own way: more workers, or a machine of its own"
+    return _gate("client_bottleneck", worst <= 1, worst, 1.0, text)
+
+
+def _steady_state(summary: dict[str, Any], rows: pa.Table, t: Thresholds) -> Any:
+    rates = slice_rates(rows, summary, TREND_SLICES)
+    if not len(rates) or rates.mean() == 0:
+        text = "not observed: there is no window"
+        return _gate("steady_state", True, None, t.trend_max, text)
+    fit = stats.linregress(range(TREND_SLICES), rates)
+    change = float(fit.slope) * (TREND_SLICES - 1) / float(rates.mean())
+    passed = abs(change) <= t.trend_max or float(fit.pvalue) >= t.trend_p
+    text = f"throughput changes by {change:+.1%} over the window (p = {fit.pvalue:.2g})"
+    if not passed:
+        text += "; it was not steady: warm up for longer, or look for throttling or a growing queue"
+    return _gate("steady_state", passed, abs(change), t.trend_max, text)
+
+
+def _jit_in_window(
+    summary: dict[str, Any],
+    rows: pa.Table,
+    run_json: dict[str, Any],
+    evidence: dict[str, Any] | None,
+    t: Thresholds,
+) -> Any:
+    log = (evidence or {}).get("log")
+    if log is None or summary["window_s"] is None:
+        text = "not observed: " + ("no server log" if log is None else "there is no window")
+        return _gate("jit_in_window", True, None, t.jit_lines_max, text)
+    start, end = window_unix(summary, run_json)
+    # Many logs have whole seconds: a line counts when any moment of its second lies in the window.
+    found = [
+        entry["line"]
+        for entry in log
+        if start - 1 < _unix(entry["at"]) <= end and JIT_LINE.search(entry["line"])
+    ]
+    text = "no kernel was compiled in the window, by the server's log"
+    if found:
+        text = (
+            f"{len(found)} lines of kernel compilation in the window, the first: {found[0][:200]}"
+        )
+    return _gate("jit_in_window", len(found) <= t.jit_lines_max, len(found), t.jit_lines_max, text)
+
+
+def window_unix(summary: dict[str, Any], run_json: dict[str, Any]) -> tuple[float, float]:
+    """The window in Unix seconds, by the pair of clocks that the record holds."""
+    clock = run_json["clock"]
+    zero = (run_json["first_send_ns"] - clock["monotonic_ns"] + clock["unix_ns"]) / 1e9
+    return zero + summary["window_start_s"], zero + summary["window_end_s"]
+
+
+def _unix(at: float | str) -> float:
+    return datetime.fromisoformat(at).timestamp() if isinstance(at, str) else float(at)
+
+
+def _prefix_cache_hits(run_json: dict[str, Any], t: Thresholds) -> Any:
+    hits = _delta(run_json, "prefix_cache_hits")
+    queries = _delta(run_json, "prefix_cache_queries")
+    if hits is None:
+        text = "not observed: the server shows no prefix-cache counters"
+        return _gate("prefix_cache_hits", True, None, t.prefix_cache_hits_max, text)
+    share = hits / queries if queries else float(hits > 0)
+    text = f"{hits:.0f} prompt tokens came from the prefix cache"
+    passed = share <= t.prefix_cache_hits_max
+    if not passed:
+        text += f" ({share:.1%}); serve with --no-enable-prefix-caching"
+    return _gate("prefix_cache_hits", passed, share, t.prefix_cache_hits_max, text)

@@ -1,0 +1,44 @@
+"""What can be known to be wrong before a server starts: refused here, in one message."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ablation.plan.plan import Plan
+from ablation.session.installation import (
+    check_model,
+    check_variables,
+    check_version,
+    find_installation,
+)
+from ablation.session.server import check_port
+from ablation.study.config import Settings, Study
+
+
+def preflight(study: Study, plan: Plan) -> dict[str, Any]:
+    """Check Python, vLLM, variables, model folders and the port. Returns what was found.
+
+    Raises StudyError or ServerError naming the field, the value and the remedy.
+    """
+    found: dict[str, Any] = {"schema": "ablation.preflight/1", "study": study.study}
+    if study.server.port != "auto":
+        check_port(study.server.host, study.server.port)
+    if study.server.kind == "vllm":
+        installation = find_installation(study.server.python)
+        check_version(
+            installation.vllm, study.server.vllm, f"server.python ({study.server.python})"
+        )
+        check_variables(variables_of(study), installation)
+        found |= {"python": installation.python_version, "vllm": installation.vllm}
+        for name, model in plan["models"].items():
+            if model["arms"]:
+                check_model(model["location"], model["generated"], f"models.{name}.path")
+    return found
+
+
+def variables_of(study: Study) -> dict[str, list[str]]:
+    """Where each environment variable of a study stands -> names."""
+    settings: dict[str, Settings] = {"server.env": study.server}
+    settings |= {f"models.{name}.env": model for name, model in study.models.items()}
+    settings |= {f"factor.arms.{name}.env": arm for name, arm in study.factor.arms.items()}
+    return {where: list(part.env) for where, part in settings.items()}

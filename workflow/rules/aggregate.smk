@@ -1,0 +1,13 @@
+rule aggregate:
+    input:
+        runs=SCHEDULE.run_files(),
+    output:
+        "<results>/aggregate/runs.parquet",
+    log:
+        "<logs>/aggregate.log",
+    conda:
+        "../../envs/analysis.yaml"
+    params:
+        run_hashes=SCHEDULE.all_run_hashes(),
+    script:
+        "../scripts/aggregate.py"

@@ -1,0 +1,25 @@
+rule write_plan:
+    output:
+        plan="<results>/plan.json",
+        text="<results>/plan.txt",
+    log:
+        "<logs>/plan.log",
+    conda:
+        "../../envs/analysis.yaml"
+    params:
+        config_hash=SCHEDULE.plan["config_hash"],
+        run_hashes=SCHEDULE.all_run_hashes(),
+    script:
+        "../scripts/plan.py"
+
+
+# Has no output, so that asking for it always prints.
+rule plan:
+    input:
+        "<results>/plan.txt",
+    log:
+        "<logs>/print_plan.log",
+    conda:
+        "../../envs/analysis.yaml"
+    shell:
+        "cat {input} | tee {log}"

@@ -1,0 +1,22 @@
+rule write_report:
+    input:
+        plan="<results>/plan.json",
+        sessions=SCHEDULE.session_files(),
+        runs="<results>/aggregate/runs.parquet",
+        arms="<results>/statistics/arms.parquet",
+        comparisons="<results>/statistics/comparisons.parquet",
+        figures=expand("<results>/figures/{figure}.svg", figure=FIGURES),
+    output:
+        html=report(
+            "<results>/report/report.html",
+            category="Report",
+            caption="../report/report.rst",
+            labels={"figure": "Report", "format": "html"},
+        ),
+        markdown="<results>/report/report.md",
+    log:
+        "<logs>/report.log",
+    conda:
+        "../../envs/analysis.yaml"
+    script:
+        "../scripts/report.py"

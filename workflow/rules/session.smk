@@ -1,0 +1,37 @@
+# One server's life: launch, prove the treatment, drive every level that the store lacks, end.
+rule session:
+    input:
+        # Their age does not matter: what decides a measurement is in the run hashes.
+        preflight=ancient("<results>/preflight.json"),
+        model=ancient(SCHEDULE.model_files),
+    output:
+        "<results>/sessions/{model}/{arm}/block-{block}.json",
+    log:
+        "<logs>/session/{model}/{arm}/block-{block}.log",
+    priority: SCHEDULE.priority
+    conda:
+        "../../envs/analysis.yaml"
+    # All cores, so that no other job disturbs the measurement.
+    threads: workflow.cores or 1
+    resources:
+        host=1,
+    params:
+        run_hashes=SCHEDULE.run_hashes,
+    script:
+        "../scripts/session.py"
+
+
+# Matches every session and run that cannot be, only to say why.
+rule refused:
+    input:
+        SCHEDULE.refused_input,
+    output:
+        "<results>/{path}",
+    log:
+        "<logs>/refused/{path}.log",
+    wildcard_constraints:
+        path=SCHEDULE.refused_pattern(),
+    conda:
+        "../../envs/analysis.yaml"
+    shell:
+        "exit 1 > {log}"

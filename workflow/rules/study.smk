@@ -1,0 +1,47 @@
+# The study of this invocation: read and validated before any rule is looked at.
+import os
+import sys
+from pathlib import Path
+
+from snakemake.exceptions import WorkflowError
+
+# The package is used from where it lies, here and in the scripts' own processes.
+sys.path.insert(0, str(Path(workflow.basedir) / "workflow"))
+os.environ.update(PYTHONPATH=str(Path(workflow.basedir) / "workflow"))
+
+from ablation.plan.schedule import Schedule
+from ablation.session.lock import LockedError, folder_lock
+from ablation.study.load import StudyError
+
+# A file given with --configfile stands alone when it names a study; otherwise it is laid over the default.
+if "study" not in config:
+
+    configfile: "config/config.yaml"
+
+
+CONFIG_FILES = ", ".join(map(str, workflow.configfiles)) or "the study"
+
+try:
+    SCHEDULE = Schedule.from_config(config, CONFIG_FILES, Path(workflow.basedir))
+except StudyError as error:
+    raise WorkflowError(str(error)) from None
+
+
+pathvars:
+    results=str(SCHEDULE.results),
+    logs=f"logs/{SCHEDULE.study.study}",
+
+
+wildcard_constraints:
+    model=SCHEDULE.model_pattern(),
+    arm=SCHEDULE.arm_pattern(),
+    block=SCHEDULE.block_pattern(),
+    level=SCHEDULE.level_pattern(),
+
+
+# Held until this process is gone, however it goes: there is never anything to unlock by hand.
+onstart:
+    try:
+        folder_lock(Path.cwd())
+    except LockedError as error:
+        raise WorkflowError(str(error)) from None

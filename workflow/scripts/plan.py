@@ -1,0 +1,21 @@
+"""Write the plan of the study, as JSON and as text."""
+
+from pathlib import Path
+
+from ablation.job import job
+from ablation.plan.plan import plan_json, plan_text
+from ablation.plan.schedule import Schedule
+
+
+def main(schedule: Schedule, plan: Path, text: Path) -> None:
+    plan.write_text(plan_json(schedule.plan), encoding="utf-8")
+    text.write_text(plan_text(schedule.plan), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    with job(snakemake):
+        main(
+            Schedule.from_config(snakemake.config, "the study"),
+            Path(snakemake.output.plan),
+            Path(snakemake.output.text),
+        )
