@@ -14,8 +14,8 @@
     │   └── LongOutput         long_output       more output tokens than were asked for
     └── ServerDeath            server_death      the server's process ended under the request
 
-The client sees connection failures, time-outs, statuses and the server's death; the rest is found when
-the raw record is decoded. A record holds the name in the middle column (`error_class`).
+The client sees connection failures, time-outs, statuses and the server's death; the rest is found
+when the raw record is decoded. A record holds the name in the middle column (`error_class`).
 """
 
 from __future__ import annotations

@@ -40,7 +40,8 @@ REQUESTS = pa.schema(
     ]
 )
 READS = pa.schema([("request", pa.int32()), ("arrived_ns", pa.int64()), ("data", pa.binary())])
-# Reads are written in groups of whole requests of about so many bytes: a reader holds one at a time.
+# Reads are written in groups of whole requests of about so many bytes: a reader holds one at a
+# time.
 GROUP_BYTES = 16 << 20
 
 
@@ -50,7 +51,8 @@ class RecordError(ValueError):
 
 @dataclass
 class RawRecord:
-    """A run as measured. `reads` are parquet files of READS, in the order in which they are to stand.
+    """A run as measured. `reads` are parquet files of READS, in the order in which they are to
+    stand.
 
     Files that `drive` left lie in `scratch`, which is the record's own: `discard` removes it.
     """

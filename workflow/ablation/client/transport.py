@@ -1,8 +1,8 @@
 """A transport for httpx that records when each read came off the socket, and the bytes of it.
 
-Plain HTTP/1.1 with keep-alive over an `asyncio.Protocol` of our own. What happens for each read is kept
-to the least: one clock, one copy, and a look by llhttp for the end of the message. Nothing is decoded.
-httpx is the interface, and its cost is paid once a request, never per event.
+Plain HTTP/1.1 with keep-alive over an `asyncio.Protocol` of our own. What happens for each read is
+kept to the least: one clock, one copy, and a look by llhttp for the end of the message. Nothing is
+decoded. httpx is the interface, and its cost is paid once a request, never per event.
 
     transport = RecordingTransport("http://127.0.0.1:8000")
     await transport.open(500)
@@ -12,13 +12,14 @@ httpx is the interface, and its cost is paid once a request, never per event.
         await client.send(request, stream=True)      # returns when the response is whole
         recording.stamps                             # CLOCK_MONOTONIC ns of each read
 
-Never a silent retry: a connection that fails under a request fails that request. One that the server
-closes between requests is opened again for the next request, and counted (`reopened`).
+Never a silent retry: a connection that fails under a request fails that request. One that the
+server closes between requests is opened again for the next request, and counted (`reopened`).
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ssl
 import time
 from array import array
@@ -32,7 +33,8 @@ import httpx
 
 @dataclass(slots=True)
 class Recording:
-    """What one exchange put on the wire and when (ns of CLOCK_MONOTONIC, 0 where it did not happen)."""
+    """What one exchange put on the wire and when (ns of CLOCK_MONOTONIC, 0 where it did not
+    happen)."""
 
     sent_ns: int = 0
     status: int = 0
@@ -123,7 +125,8 @@ class Connection(asyncio.Protocol):
 
     async def exchange(self, wire: bytes, recording: Recording) -> None:
         """Write a request and return when its response is whole; raises httpx's errors."""
-        assert self.transport is not None and self._recording is None
+        assert self.transport is not None
+        assert self._recording is None
         self._recording = recording
         self._done = asyncio.get_running_loop().create_future()
         self._parser = httptools.HttpResponseParser(self)
@@ -184,12 +187,11 @@ class _Body:
 
 
 def body_of(raw: bytes) -> bytes:
-    """The body inside raw HTTP/1.1 response bytes; what there is of it where they are cut or broken."""
+    """The body inside raw HTTP/1.1 response bytes; what there is of it where they are cut or
+    broken."""
     body = _Body()
-    try:
+    with contextlib.suppress(httptools.HttpParserError):
         httptools.HttpResponseParser(body).feed_data(raw)
-    except httptools.HttpParserError:
-        pass
     return b"".join(body.parts)
 
 
@@ -198,7 +200,8 @@ class RecordingTransport(httpx.AsyncBaseTransport):
 
     url       http(s)://host[:port]; the path is ignored
     opened    connections opened, ever
-    reopened  connections opened because the server had closed an idle one
+    reopened  of them those that a request had to wait for, because the server had closed the one that
+              was opened for it, or a failure had
     """
 
     def __init__(self, url: str, *, connect_timeout_s: float = 30.0) -> None:
@@ -211,7 +214,6 @@ class RecordingTransport(httpx.AsyncBaseTransport):
         self._connect_timeout_s = connect_timeout_s
         self._idle: list[Connection] = []
         self._all: set[Connection] = set()
-        self._lost_idle = 0
         self.opened = 0
         self.reopened = 0
 
@@ -269,18 +271,14 @@ class RecordingTransport(httpx.AsyncBaseTransport):
         self._all.discard(connection)
         if connection in self._idle:
             self._idle.remove(connection)
-            self._lost_idle += 1
 
     async def _take(self) -> Connection:
         while self._idle:
             connection = self._idle.pop()
             if connection.usable:
                 return connection
-        connection = await self._connect()
-        if self._lost_idle:
-            self._lost_idle -= 1
-            self.reopened += 1
-        return connection
+        self.reopened += 1
+        return await self._connect()
 
     async def _connect(self) -> Connection:
         loop = asyncio.get_running_loop()

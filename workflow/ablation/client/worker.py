@@ -1,8 +1,9 @@
 """One process of the load generator: `python -m ablation.client.worker`, started by `load.drive`.
 
-Speaks JSON lines with its parent on stdin and stdout. Every slot keeps one request in flight until the
-requests are used up; what arrives is stamped and kept (see transport), and written to parquet at the
-end. It ends when its parent does: by PDEATHSIG where the system has it, and when stdin closes.
+Speaks JSON lines with its parent on stdin and stdout. Every slot keeps one request in flight until
+the requests are used up; what arrives is stamped and kept (see transport), and written to parquet
+at the end. It ends when its parent does: by PDEATHSIG where the system has it, and when stdin
+closes.
 """
 
 from __future__ import annotations
@@ -32,7 +33,8 @@ from ablation.client.record import REQUESTS, ReadsWriter
 from ablation.client.transport import Recording, RecordingTransport, body_of
 
 LAG_PERIOD_S = 0.01
-# After a failed connection a slot waits, so that a dead server is found out before it costs every request.
+# After a failed connection a slot waits, so that a dead server is found out before it costs every
+# request.
 PAUSE_AFTER_CONNECTION_FAILURE_S = 0.5
 
 
@@ -246,8 +248,8 @@ class Worker:
 
 
 async def sample_lag(lags: list[int]) -> None:
-    """Append how late (ns) each of a series of 10 ms timers was: the event loop's lag. libuv's timers
-    count whole milliseconds, so up to 1 ms of it is the timer's own."""
+    """Append how late (ns) each of a series of 10 ms timers was: the event loop's lag. libuv's
+    timers count whole milliseconds, so up to 1 ms of it is the timer's own."""
     while True:
         due = time.monotonic_ns() + int(LAG_PERIOD_S * 1e9)
         await asyncio.sleep(LAG_PERIOD_S)
@@ -269,7 +271,8 @@ def _die_with_parent() -> None:
 
 
 def main() -> None:
-    """Read the spec from stdin, then obey commands: go (next phase), abort; the end of stdin ends all."""
+    """Read the spec from stdin, then obey commands: go (next phase), abort; the end of stdin ends
+    all."""
     _die_with_parent()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
     out = os.fdopen(os.dup(1), "w", buffering=1)

@@ -1,9 +1,10 @@
 """What is asked of the server: prompts, lengths, and the bytes of each request.
 
-A prompt is a list of token ids of exact length, so that no tokenizer stands between what was asked for
-and what was measured. Prompts are a function of (seed, stream, request) alone: the same for every arm
-of a block, different for every request, and never shared between warm-up and data. The seed is to be
-made from what arms have in common (`seed_of(study_seed, model, block, level)`), not from the arm.
+A prompt is a list of token ids of exact length, so that no tokenizer stands between what was asked
+for and what was measured. Prompts are a function of (seed, stream, request) alone: the same for
+every arm of a block, different for every request, and never shared between warm-up and data. The
+seed is to be made from what arms have in common (`seed_of(study_seed, model, block, level)`), not
+from the arm.
 """
 
 from __future__ import annotations

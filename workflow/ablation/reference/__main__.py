@@ -1,4 +1,5 @@
-"""`python -m ablation.reference --port 8000 --ttft-ms 50 --itl-ms 20`: serve until SIGTERM or SIGINT."""
+"""`python -m ablation.reference --port 8000 --ttft-ms 50 --itl-ms 20`: serve until SIGTERM or
+SIGINT."""
 
 from __future__ import annotations
 
@@ -11,8 +12,9 @@ import sys
 
 import uvloop
 
+from ablation.reference.engine import Engine
 from ablation.reference.plan import FAULTS, Fault, Schedule
-from ablation.reference.server import Engine, serve
+from ablation.reference.server import serve
 
 
 def parser() -> argparse.ArgumentParser:

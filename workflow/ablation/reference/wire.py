@@ -1,15 +1,21 @@
-"""The bytes of the reference server: HTTP responses and the events of a stream, as vLLM writes them."""
+"""The bytes of the reference server: HTTP responses and the events of a stream, as vLLM writes
+them."""
 
 from __future__ import annotations
 
 import json
 from typing import Any
 
-HEAD = (
-    b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream; charset=utf-8\r\n"
-    b"transfer-encoding: chunked\r\n\r\n"
-)
 LAST_CHUNK = b"0\r\n\r\n"
+
+
+def stream_head(keep_alive: bool) -> bytes:
+    """The head of a streamed response."""
+    close = b"" if keep_alive else b"connection: close\r\n"
+    return (
+        b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream; charset=utf-8\r\n"
+        b"transfer-encoding: chunked\r\n" + close + b"\r\n"
+    )
 
 
 def response(status: str, body: bytes, kind: str = "application/json") -> bytes:

@@ -1,12 +1,14 @@
-"""From the raw bytes of a run to its rows: HTTP, server-sent events and JSON, long after the clock ran.
+"""From the raw bytes of a run to its rows: HTTP, server-sent events and JSON, long after the clock
+ran.
 
-An event's time is the stamp of the read that completed it (the read with its blank line). Events are not
-tokens: a server under load merges tokens into one event, so tokens come from its usage, and only where it
-gives a running usage in every event (`continuous_usage_stats`) are they known event by event.
+An event's time is the stamp of the read that completed it (the read with its blank line). Events
+are not tokens: a server under load merges tokens into one event, so tokens come from its usage, and
+only where it gives a running usage in every event (`continuous_usage_stats`) are they known event
+by event.
 
-A *content event* carries output: for completions any event with choices (its text may be empty: half a
-character), for chat one whose delta has content, reasoning or a tool call; the delta that only names the role
-comes before the first token's work is shown and does not count.
+A *content event* carries output: for completions any event with choices (its text may be empty:
+half a character), for chat one whose delta has content, reasoning or a tool call; the delta that
+only names the role comes before the first token's work is shown and does not count.
 
 Server-sent events: https://html.spec.whatwg.org/multipage/server-sent-events.html (9.2.6)
 """
@@ -138,7 +140,7 @@ class _Stream:
     def _message(self, message: dict[str, Any], data: bytes) -> None:
         choices, usage = message.get("choices"), message.get("usage")
         try:
-            content = bool(choices) and _carries_output(choices[0])
+            content = _carries_output(choices[0]) if choices else False
             if usage is not None:
                 self.result.prompt_tokens = _count(usage["prompt_tokens"])
                 self.result.output_tokens = _count(usage.get("completion_tokens", 0))
@@ -180,8 +182,8 @@ def _start(data: bytes | bytearray) -> str:
 def decode(record: RawRecord) -> pa.Table:
     """The rows of a run (schema.RUN, `in_window` still false: see metrics.mark_window).
 
-    Rows are in the order of their request numbers. One response is in memory at a time, so that what
-    this needs grows with the number of events by some 20 bytes each.
+    Rows are in the order of their request numbers. One response is in memory at a time, so that
+    what this needs grows with the number of events by some 20 bytes each.
     """
     requests = record.requests.sort_by("request")
     numbers = requests["request"].to_pylist()

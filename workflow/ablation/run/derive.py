@@ -29,8 +29,8 @@ def derive_run(
 ) -> dict[str, Any]:
     """Decode one run and write its parquet. The same record and thresholds give the same bytes.
 
-    Returns the run's metadata. Raises RecordError where the store has no such record: an older file can then
-    never be taken for it.
+    Returns the run's metadata. Raises RecordError where the store has no such record: an older file
+    can then never be taken for it.
     """
     record = read_record(store.run(run_hash))
     spec = record.run_json["spec"]
@@ -87,7 +87,8 @@ def treatment_gate(launch: dict[str, Any], required: bool) -> dict[str, Any]:
 
 
 def stamped_lines(path: Path, started_at: str) -> list[dict[str, Any]] | None:
-    """The lines of a server's log that carry a time, as {"at": ISO time, "line": text}; None without a log.
+    """The lines of a server's log that carry a time, as {"at": ISO time, "line": text}; None
+    without a log.
 
     vLLM writes local time without a year; the run's own start tells year and zone.
     """

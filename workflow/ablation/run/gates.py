@@ -1,8 +1,8 @@
-"""Conditions that a run must meet to count. A failed gate keeps the data and takes the run out of the
-comparison, with its reason.
+"""Conditions that a run must meet to count. A failed gate keeps the data and takes the run out of
+the comparison, with its reason.
 
-Every gate says what it saw against what it allows. Where there is nothing to look at (no counters, no log), it
-passes and says that it was not observed.
+Every gate says what it saw against what it allows. Where there is nothing to look at (no counters,
+no log), it passes and says that it was not observed.
 """
 
 from __future__ import annotations
@@ -67,7 +67,8 @@ def judge(
     thresholds: Thresholds | dict[str, Any] | None = None,
     launch_evidence: dict[str, Any] | None = None,
 ) -> list[dict[str, Any]]:
-    """Judge every gate: [{gate, passed, value, threshold, text}], always all of them, in a fixed order.
+    """Judge every gate: [{gate, passed, value, threshold, text}], always all of them, in a fixed
+    order.
 
     summary          of `metrics.summarise`
     rows             schema.RUN

@@ -1,19 +1,20 @@
 """What a run measured: the window, throughput, concurrency, latencies, goodput.
 
-The window goes from the first to the last moment with at least 95 % of the level in flight, a request being
-in flight from its send to its last byte. At level 1 that is the run from first send to last byte; a level
-that was never reached has no window, and nothing that is measured in it. An observation belongs to the window when
-the moment that completes it does: a TTFT by its first token, an ITL by its second event, TPOT and E2E
-by the end of the request.
+The window goes from the first to the last moment with at least 95 % of the level in flight, a
+request being in flight from its send to its last byte. At level 1 that is the run from first send
+to last byte; a level that was never reached has no window, and nothing that is measured in it. An
+observation belongs to the window when the moment that completes it does: a TTFT by its first token,
+an ITL by its second event, TPOT and E2E by the end of the request.
 
-Throughput counts tokens by when they arrived. A whole request has as many as the server's usage says;
-each event has those that the server's running usage gave it, and where it gave none the request's
-tokens are spread evenly over its events. A prompt counts when its first token arrives.
+Throughput counts tokens by when they arrived. A whole request has as many as the server's usage
+says; each event has those that the server's running usage gave it, and where it gave none the
+request's tokens are spread evenly over its events. A prompt counts when its first token arrives.
 
-ITL is per token: a gap that ends in an event of k tokens stands for k gaps of gap / k (as GuideLLM divides by
-tokens; `vllm bench serve` takes each event for one token, and agrees where no events were merged). Where k is
-not known, a request's gaps share its tokens after the first evenly, so that the mean is right.
-TPOT = (last event - first event) / (output tokens - 1), as in `vllm bench serve`.
+ITL is per token: a gap that ends in an event of k tokens stands for k gaps of gap / k (as GuideLLM
+divides by tokens; `vllm bench serve` takes each event for one token, and agrees where no events
+were merged). Where k is not known, a request's gaps share its tokens after the first evenly, so
+that the mean is right. TPOT = (last event - first event) / (output tokens - 1), as in `vllm bench
+serve`.
 """
 
 from __future__ import annotations
@@ -81,7 +82,8 @@ def find_window(flight: InFlight, level: int) -> Window | None:
 
 @dataclass(frozen=True, slots=True)
 class Events:
-    """Every content event of a run, flat: its row, time, tokens; and every gap between two of a row."""
+    """Every content event of a run, flat: its row, time, tokens; and every gap between two of a
+    row."""
 
     row: Any
     at: Any
@@ -202,8 +204,9 @@ def _throughput(
     ended = int((whole & window.holds(column(rows, "ended_s"))).sum())
     edges = np.linspace(window.start, window.end, SLICES + 1)
     batches, _ = np.histogram(events.at, edges, weights=events.tokens)
-    # Little's law, L = lambda W, with lambda taken as tokens/s over tokens per request: a request that
-    # the window cuts then counts by its part inside, also where all requests end at the same moment.
+    # Little's law, L = lambda W, with lambda taken as tokens/s over tokens per request: a request
+    # that the window cuts then counts by its part inside, also where all requests end at the same
+    # moment.
     e2e, tokens = column(rows, "e2e_s")[whole], column(rows, "output_tokens")[whole]
     little = _ratio(output * float(e2e.sum()), float(np.nansum(tokens)))
     return {

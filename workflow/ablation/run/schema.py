@@ -67,7 +67,8 @@ def write_run_parquet(path: Path, rows: pa.Table, metadata: dict[str, Any]) -> N
     """Write rows of RUN and the run's metadata; the same input gives the same bytes.
 
     metadata  JSON-able: study, model, arm, block, concurrency, run_hash, launch_id, started_at, ended_at,
-              summary, gates, usable, provenance; `schema` is set here. NaN and infinity are refused.
+              summary, gates, usable, provenance; `schema` is set here. NaN and infinity are
+              refused.
     The file is whole or absent.
     """
     text = json.dumps({**metadata, "schema": VERSION}, sort_keys=True, allow_nan=False)

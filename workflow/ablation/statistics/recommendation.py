@@ -53,7 +53,7 @@ def levels_words(levels: Sequence[int], measured: Sequence[int]) -> str:
     for group in groups:
         parts += [f"{group[0]} to {group[-1]}"] if len(group) > 2 else [str(x) for x in group]
     if len(parts) > MOST_PARTS:
-        return f"{len(levels)} of the {len(measured)} levels (see the table)"
+        return f"{len(levels)} of {len(measured)} levels (see the table)"
     return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
 
 
@@ -109,7 +109,8 @@ def _where(levels: list[int], measured: list[int]) -> str:
         return "at every concurrency measured" if len(levels) > 1 else f"at concurrency {levels[0]}"
     if len(levels) > 1 and levels == sorted(measured)[-len(levels) :]:
         return f"from concurrency {levels[0]} to {levels[-1]}, the highest measured"
-    return f"at concurrency {levels_words(levels, measured)}"
+    words = levels_words(levels, measured)
+    return f"at {words}" if words.endswith(")") else f"at concurrency {words}"
 
 
 def _open(rows: DataFrame, levels: list[int], measured: list[int]) -> str:

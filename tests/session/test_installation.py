@@ -1,0 +1,73 @@
+"""What vLLM a Python has, and what a study may ask of it."""
+
+import sys
+
+import pytest
+
+from ablation.session.installation import (
+    Installation,
+    check_model,
+    check_variables,
+    check_version,
+    find_installation,
+)
+from ablation.study.load import StudyError
+
+VLLM = Installation("3.12.1", "0.32.0", frozenset({"VLLM_ROCM_USE_AITER", "VLLM_CPU_KVCACHE_SPACE"}))
+
+
+def test_a_python_without_vllm_is_refused_with_the_remedy():
+    with pytest.raises(StudyError, match="has no vLLM; run `make setup`"):
+        find_installation(sys.executable)
+
+
+def test_a_python_that_is_not_there():
+    with pytest.raises(StudyError, match=r"server\.python: /no/python: No such file"):
+        find_installation("/no/python")
+
+
+@pytest.fixture
+def python_with_vllm(tmp_path):
+    """A Python that finds a package of vLLM's layout, and fails if that is ever imported."""
+    package = tmp_path / "site" / "vllm"
+    package.mkdir(parents=True)
+    (package / "__init__.py").write_text("raise SystemExit('imported')")
+    (package / "_version.py").write_text("__version__ = version = '0.32.1.dev0+cpu'\n")
+    (package / "envs.py").write_text('environment_variables = {"VLLM_USE_THIS": lambda: 1}\n')
+    script = tmp_path / "python"
+    script.write_text(f'#!/bin/sh\nPYTHONPATH={tmp_path}/site exec {sys.executable} "$@"\n')
+    script.chmod(0o755)
+    return str(script)
+
+
+def test_vllm_is_read_without_being_imported(python_with_vllm):
+    found = find_installation(python_with_vllm)
+    assert found.vllm == "0.32.1.dev0+cpu"
+    assert found.variables == {"VLLM_USE_THIS"}
+
+
+@pytest.mark.parametrize("wanted", ["0.32.0", "0.32.0+cpu"])
+def test_the_studys_version_is_accepted(wanted):
+    check_version("0.32.0+cpu", wanted, "here")
+
+
+@pytest.mark.parametrize(("installed", "wanted"), [("0.33.0", "0.32.0"), ("0.32.0", "0.32.0+rocm")])
+def test_another_version_is_refused(installed, wanted):
+    with pytest.raises(StudyError, match=rf"the study is for vLLM {wanted.replace('+', '.')}, here has {installed}"):
+        check_version(installed, wanted, "here")
+
+
+def test_unknown_variables_are_refused_with_the_nearest():
+    with pytest.raises(StudyError) as error:
+        check_variables({"factor.arms.on.env": ["VLLM_ROCM_USE_AITTER", "OMP_NUM_THREADS"]}, VLLM)
+    assert "factor.arms.on.env: VLLM_ROCM_USE_AITTER" in str(error.value)
+    assert "did you mean VLLM_ROCM_USE_AITER?" in str(error.value)
+    check_variables({"server.env": ["VLLM_ROCM_USE_AITER", "OMP_NUM_THREADS"]}, VLLM)
+
+
+def test_a_model_folder_that_is_not_there(tmp_path):
+    with pytest.raises(StudyError, match=r"models\.m\.path: .*no config\.json there"):
+        check_model(str(tmp_path), False, "models.m.path")
+    (tmp_path / "config.json").write_text("{}")
+    check_model(str(tmp_path), False, "models.m.path")
+    check_model("owner/name-on-the-hub", False, "models.m.path")
