@@ -79,7 +79,12 @@ def test_what_does_not_decide_a_measurement_does_not_move_it(full):
     design = study.design.model_copy(update={"equivalence_margin_percent": 5.0})
     server = study.server.model_copy(update={"port": 8000, "python": "/other/python"})
     changed = plan_of(
-        "studies/aiter-mi325x.yaml", gates=gates, design=design, server=server, title="Other", study="other"
+        "studies/aiter-mi325x.yaml",
+        gates=gates,
+        design=design,
+        server=server,
+        title="Other",
+        study="other",
     )
     assert hashes(changed) == hashes(full)
     assert changed["config_hash"] != full["config_hash"]
@@ -97,15 +102,19 @@ def test_what_does_not_decide_a_measurement_does_not_move_it(full):
 )
 def test_what_decides_a_measurement_moves_all_of_it(full, change):
     study = read_study(ROOT / "config" / "studies" / "aiter-mi325x.yaml")
-    (part, settings), = change.items()
-    changed = plan_of("studies/aiter-mi325x.yaml", **{part: getattr(study, part).model_copy(update=settings)})
+    ((part, settings),) = change.items()
+    changed = plan_of(
+        "studies/aiter-mi325x.yaml", **{part: getattr(study, part).model_copy(update=settings)}
+    )
     assert not set(hashes(changed)) & set(hashes(full))
 
 
 def test_another_level_measures_only_that_level():
     study = read_study(ROOT / "config" / "config.yaml")
     old = hashes(plan_of("config.yaml"))
-    new = hashes(plan_of("config.yaml", design=study.design.model_copy(update={"levels": [1, 4, 8, 16]})))
+    new = hashes(
+        plan_of("config.yaml", design=study.design.model_copy(update={"levels": [1, 4, 8, 16]}))
+    )
     assert set(old) < set(new)
     assert len(new) - len(old) == len(old) // 3
 
@@ -127,11 +136,16 @@ def test_a_study_without_anything_to_run_is_refused():
         plan_of("config.yaml", models=models)
 
 
-@pytest.mark.parametrize(("blocks", "words"), [(2, "no verdict"), (5, "p = 0.0625"), (6, "find differences from")])
+@pytest.mark.parametrize(
+    ("blocks", "words"), [(2, "no verdict"), (5, "p = 0.0625"), (6, "find differences from")]
+)
 def test_too_few_blocks_are_said_before_an_hour_is_spent(blocks, words):
     study = read_study(ROOT / "config" / "studies" / "aiter-mi325x.yaml")
     design = study.design.model_copy(update={"blocks": blocks})
-    assert any(words in warning for warning in plan_of("studies/aiter-mi325x.yaml", design=design)["warnings"])
+    assert any(
+        words in warning
+        for warning in plan_of("studies/aiter-mi325x.yaml", design=design)["warnings"]
+    )
 
 
 def test_the_text_and_the_json_hold_the_plan(full):
@@ -152,7 +166,9 @@ def test_detectable_difference_against_statsmodels_values():
     # statsmodels.stats.power.TTestPower().solve_power(nobs=n, alpha=0.05, power=0.8), times sqrt(2) x CoV
     for n, effect in ((6, 1.4346), (10, 0.9960), (20, 0.6604)):
         log_difference = effect * 2**0.5 * 0.01
-        assert detectable_percent(n, 1.0, 0.95) == pytest.approx(100 * (2.718281828459045**log_difference - 1), rel=1e-3)
+        assert detectable_percent(n, 1.0, 0.95) == pytest.approx(
+            100 * (2.718281828459045**log_difference - 1), rel=1e-3
+        )
 
 
 def test_sign_flip_floor():

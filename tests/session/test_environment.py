@@ -2,7 +2,13 @@
 
 from ablation.session.environment import scrub, secrets, server_environment
 
-SHELL = {"PATH": "/bin", "HOME": "/home/x", "VLLM_ROCM_USE_AITER": "1", "OMP_NUM_THREADS": "7", "HF_TOKEN": "hf_s3cret"}
+SHELL = {
+    "PATH": "/bin",
+    "HOME": "/home/x",
+    "VLLM_ROCM_USE_AITER": "1",
+    "OMP_NUM_THREADS": "7",
+    "HF_TOKEN": "hf_s3cret",
+}
 
 
 def test_leftovers_of_a_shell_do_not_reach_the_server():

@@ -29,7 +29,10 @@ def test_stages():
 
 
 def test_backends_are_told_once_and_plainly():
-    assert evidence.backends(HEALTHY) == ["Using CPU_MLA backend.", "onednn_verbose,v1,info,cpu,isa:Intel AVX"]
+    assert evidence.backends(HEALTHY) == [
+        "Using CPU_MLA backend.",
+        "onednn_verbose,v1,info,cpu,isa:Intel AVX",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -39,7 +42,11 @@ def test_backends_are_told_once_and_plainly():
         (Arm(evidence=r"isa:Intel AVX2$"), HEALTHY, False),
         (Arm(), HEALTHY, None),
         (Arm(evidence="CPU_MLA", counter_evidence="Unknown vLLM"), HEALTHY, True),
-        (Arm(counter_evidence="Unknown vLLM"), HEALTHY + "Unknown vLLM environment variable detected: X", False),
+        (
+            Arm(counter_evidence="Unknown vLLM"),
+            HEALTHY + "Unknown vLLM environment variable detected: X",
+            False,
+        ),
         (Arm(evidence="TRITON_ATTN backend"), "INFO Cannot use TRITON_ATTN backend on CPU.", True),
         (
             Arm(evidence="TRITON_ATTN backend", counter_evidence="Cannot use"),
@@ -56,11 +63,17 @@ def test_treatment(arm, log, passed):
     ("line", "words"),
     [
         ("NotImplementedError: Sparse Attention is not supported on CPU.", "sparse attention"),
-        ("RuntimeError: Sparse attention indexer ROCm path requires AITER or a supported", "needs AITER"),
+        (
+            "RuntimeError: Sparse attention indexer ROCm path requires AITER or a supported",
+            "needs AITER",
+        ),
         ("AssertionError: Aiter MLA only supports 16 or 128 number of heads.", "number of heads"),
         ("RuntimeError: cannot get heuristic kernel!", "no kernel for this shape"),
         ("ValueError: No common block size for 16", "block size"),
-        ("ValueError: Free memory on device cuda:0 (3.1/79.1 GiB) on startup is less", "memory is not free"),
+        (
+            "ValueError: Free memory on device cuda:0 (3.1/79.1 GiB) on startup is less",
+            "memory is not free",
+        ),
         ("api_server.py: error: unrecognized arguments: --max-modle-len 5", "--max-modle-len 5"),
         ("OSError: [Errno 98] Address already in use", "port is in use"),
         ("KeyError: 'something new'", "KeyError: 'something new'"),

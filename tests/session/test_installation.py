@@ -13,7 +13,9 @@ from ablation.session.installation import (
 )
 from ablation.study.load import StudyError
 
-VLLM = Installation("3.12.1", "0.32.0", frozenset({"VLLM_ROCM_USE_AITER", "VLLM_CPU_KVCACHE_SPACE"}))
+VLLM = Installation(
+    "3.12.1", "0.32.0", frozenset({"VLLM_ROCM_USE_AITER", "VLLM_CPU_KVCACHE_SPACE"})
+)
 
 
 def test_a_python_without_vllm_is_refused_with_the_remedy():
@@ -53,7 +55,9 @@ def test_the_studys_version_is_accepted(wanted):
 
 @pytest.mark.parametrize(("installed", "wanted"), [("0.33.0", "0.32.0"), ("0.32.0", "0.32.0+rocm")])
 def test_another_version_is_refused(installed, wanted):
-    with pytest.raises(StudyError, match=rf"the study is for vLLM {wanted.replace('+', '.')}, here has {installed}"):
+    with pytest.raises(
+        StudyError, match=rf"the study is for vLLM {wanted.replace('+', '.')}, here has {installed}"
+    ):
         check_version(installed, wanted, "here")
 
 

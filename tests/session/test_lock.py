@@ -12,7 +12,10 @@ from ablation.session.lock import LockedError, folder_lock, host_lock, host_lock
 
 def test_the_second_waits_and_is_told_who_holds_it():
     waited: list[str] = []
-    with host_lock("study a", lambda *_: None, 5), pytest.raises(LockedError, match="in use by study a, pid"):
+    with (
+        host_lock("study a", lambda *_: None, 5),
+        pytest.raises(LockedError, match="in use by study a, pid"),
+    ):
         with host_lock("study b", lambda holder, _: waited.append(holder), 0.6):
             pass
     assert waited[0].startswith("study a")
@@ -22,7 +25,10 @@ def test_the_second_waits_and_is_told_who_holds_it():
 
 def test_a_dead_holder_leaves_nothing_to_unlock():
     code = "import fcntl, os, sys; fd = os.open(sys.argv[1], os.O_RDWR | os.O_CREAT); fcntl.flock(fd, fcntl.LOCK_EX)"
-    subprocess.run([sys.executable, "-c", code + "; os.kill(os.getpid(), 9)", str(host_lock_path())], check=False)
+    subprocess.run(
+        [sys.executable, "-c", code + "; os.kill(os.getpid(), 9)", str(host_lock_path())],
+        check=False,
+    )
     with host_lock("next", lambda *_: None, 0):
         pass
 
@@ -44,7 +50,9 @@ def test_an_orphan_that_inherited_the_lock_still_holds_it():
 
 def test_a_folder_has_one_snakemake(tmp_path):
     descriptor = folder_lock(tmp_path)
-    with pytest.raises(LockedError, match=f"another Snakemake is at work in this folder .pid {os.getpid()}"):
+    with pytest.raises(
+        LockedError, match=f"another Snakemake is at work in this folder .pid {os.getpid()}"
+    ):
         folder_lock(tmp_path)
     fcntl.flock(descriptor, fcntl.LOCK_UN)
     os.close(descriptor)

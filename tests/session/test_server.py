@@ -1,5 +1,6 @@
 """A server's life under guard: it starts, proves who it is, and never outlives its job."""
 
+import contextlib
 import json
 import os
 import signal
@@ -60,7 +61,9 @@ def test_a_server_that_ends_at_once_says_why(make_server):
     with make_server("-c", code) as server, pytest.raises(ServerError) as error:
         server.wait_ready(30)
     message = str(error.value)
-    assert "before it was ready (exit code 3): sparse attention is not supported on a CPU" in message
+    assert (
+        "before it was ready (exit code 3): sparse attention is not supported on a CPU" in message
+    )
     assert str(server.log_path) in message
     assert server.log_path.read_text().startswith("NotImplementedError")
 
@@ -75,7 +78,9 @@ def test_a_server_that_never_gets_ready(make_server):
 def test_an_executable_that_is_not_there(make_server, tmp_path):
     server = make_server()
     server.command = [str(tmp_path / "no-such-python")]
-    with pytest.raises(ServerError, match="no-such-python: No such file or directory; run `make setup`"):
+    with pytest.raises(
+        ServerError, match="no-such-python: No such file or directory; run `make setup`"
+    ):
         server.__enter__()
 
 
@@ -116,12 +121,11 @@ JOB = """
 import os, sys, time
 sys.path.insert(0, {workflow!r})
 from pathlib import Path
-import psutil
 from ablation.session.server import Server
 descriptor = os.open({lock!r}, os.O_RDWR | os.O_CREAT)
 server = Server([sys.executable, "-c", {code!r}, {code!r}], env=dict(os.environ), folder=Path({folder!r}),
                 served_model="m", host="127.0.0.1", port="auto", lock_fd=descriptor,
-                watched=[psutil.Process(os.getppid())] if {watch!r} else [], stop_timeout_s=60.0)
+                watched=[os.getppid()] if {watch!r} else [], stop_timeout_s=60.0)
 server.__enter__()
 while not server.log().strip():
     time.sleep(0.05)
@@ -133,10 +137,19 @@ time.sleep(600)
 def start_job(tmp_path, *, watch: bool) -> tuple[subprocess.Popen, list[int]]:
     """Start the job below a parent of its own, which stands for Snakemake."""
     code = JOB.format(
-        workflow=str(ROOT / "workflow"), lock=str(tmp_path / "l"), code=STUBBORN, folder=str(tmp_path), watch=watch
+        workflow=str(ROOT / "workflow"),
+        lock=str(tmp_path / "l"),
+        code=STUBBORN,
+        folder=str(tmp_path),
+        watch=watch,
     )
     parent = subprocess.Popen(
-        [sys.executable, "-c", "import subprocess, sys; subprocess.run([sys.executable, '-c', sys.argv[1]])", code],
+        [
+            sys.executable,
+            "-c",
+            "import subprocess, sys; subprocess.run([sys.executable, '-c', sys.argv[1]])",
+            code,
+        ],
         stdout=subprocess.PIPE,
         text=True,
     )
@@ -155,14 +168,16 @@ def test_no_server_outlives_a_killed_job_or_snakemake(tmp_path, victim):
         else:
             parent.kill()
         assert all(gone(pid, within_s=10.0) for pid in pids)
-        record = json.loads(wait_for(lambda: (tmp_path / "exit.json").is_file() and (tmp_path / "exit.json").read_text()))
+        record = json.loads(
+            wait_for(
+                lambda: (tmp_path / "exit.json").is_file() and (tmp_path / "exit.json").read_text()
+            )
+        )
         assert "gone" in record["how"]
     finally:
         for process in (job, parent):
-            try:
+            with contextlib.suppress(psutil.NoSuchProcess, ProcessLookupError):
                 process.kill()
-            except (psutil.NoSuchProcess, ProcessLookupError):
-                pass
         parent.wait()
         parent.stdout.close()
 

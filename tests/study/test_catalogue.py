@@ -54,7 +54,9 @@ def test_the_published_study(catalogue, study, model, status, runs):
         ("deepseek-v3.2", "gfx950", "0.33.0", ("off", "on")),
     ],
 )
-def test_an_answer_holds_only_under_its_conditions(catalogue, study, model, architecture, vllm, runs):
+def test_an_answer_holds_only_under_its_conditions(
+    catalogue, study, model, architecture, vllm, runs
+):
     changed = on(study, architecture=architecture, vllm=vllm)
     assert support_of(catalogue, changed, model).runs == runs
 
@@ -85,9 +87,23 @@ def test_conditions_are_said_in_words():
 
 
 def test_a_version_range_that_is_none():
-    data = {"models": {"m": {"title": "M", "architecture": "a", "support": [
-        {"factor": "f", "status": "toggle", "when": {"vllm": "0.18 or so"}, "reason": "because it is", "source": "us all"}
-    ]}}}
+    data = {
+        "models": {
+            "m": {
+                "title": "M",
+                "architecture": "a",
+                "support": [
+                    {
+                        "factor": "f",
+                        "status": "toggle",
+                        "when": {"vllm": "0.18 or so"},
+                        "reason": "because it is",
+                        "source": "us all",
+                    }
+                ],
+            }
+        }
+    }
     with pytest.raises(StudyError, match="not a version range"):
         validate(Catalogue, data, "models.yaml")
 

@@ -14,17 +14,8 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, TextIO
 
-import psutil
-
-from ablation.client.load import LoadError
-from ablation.client.record import RecordError
-from ablation.session.guard import is_alive
-from ablation.session.lock import LockedError
-from ablation.session.server import ServerError, start_ticks
-from ablation.study.load import StudyError
-
-# Errors that are a person's to mend: their message is all that is shown. Of any other a traceback is.
-EXPECTED = (StudyError, ServerError, LoadError, RecordError, LockedError, OSError)
+from ablation.errors import UserError
+from ablation.session.guard import is_alive, start_ticks
 
 
 @contextmanager
@@ -46,18 +37,18 @@ def job(snakemake: Any) -> Iterator[TextIO]:
                 log,
                 f"{snakemake.rule}: told to end; what was measured is kept, the same command goes on from there",
             )
-        except EXPECTED as error:
+        except (UserError, OSError) as error:
             _fail(log, f"{snakemake.rule}: {error}")
         except Exception:
             _fail(log, traceback.format_exc())
 
 
-def end_with(processes: Sequence[psutil.Process]) -> None:
-    """End this process (as by SIGTERM) as soon as one of `processes` is gone. Returns at once.
+def end_with(pids: Sequence[int]) -> None:
+    """End this process (as by SIGTERM) as soon as one of `pids` is gone. Returns at once.
 
     A job whose Snakemake was killed would otherwise go on measuring for nobody.
     """
-    known = [(process.pid, start_ticks(process.pid)) for process in processes]
+    known = [(pid, start_ticks(pid)) for pid in pids]
 
     def watch() -> None:
         while all(is_alive(*process) for process in known):

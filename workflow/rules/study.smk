@@ -6,8 +6,9 @@ from pathlib import Path
 from snakemake.exceptions import WorkflowError
 
 # The package is used from where it lies, here and in the scripts' own processes.
-sys.path.insert(0, str(Path(workflow.basedir) / "workflow"))
-os.environ.update(PYTHONPATH=str(Path(workflow.basedir) / "workflow"))
+PACKAGES = str(Path(workflow.basedir) / "workflow")
+sys.path.insert(0, PACKAGES)
+os.environ.update(PYTHONPATH=PACKAGES)
 
 from ablation.plan.schedule import Schedule
 from ablation.session.lock import LockedError, folder_lock
@@ -16,13 +17,13 @@ from ablation.study.load import StudyError
 # A file given with --configfile stands alone when it names a study; otherwise it is laid over the default.
 if "study" not in config:
 
-    configfile: "config/config.yaml"
+    configfile: f"{workflow.basedir}/config/config.yaml"
 
 
-CONFIG_FILES = ", ".join(map(str, workflow.configfiles)) or "the study"
+CONFIG_FILES = ", ".join(os.path.relpath(path) for path in workflow.configfiles)
 
 try:
-    SCHEDULE = Schedule.from_config(config, CONFIG_FILES, Path(workflow.basedir))
+    SCHEDULE = Schedule.from_config(config, CONFIG_FILES or "the study")
 except StudyError as error:
     raise WorkflowError(str(error)) from None
 

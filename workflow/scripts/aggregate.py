@@ -8,7 +8,7 @@ from ablation.plan.schedule import Schedule
 
 if __name__ == "__main__":
     with job(snakemake):
-        plan = Schedule.from_config(snakemake.config, "the study").plan
+        plan = Schedule.from_config(snakemake.config).plan
         write_aggregate(
             aggregate([Path(p) for p in snakemake.input.runs], plan),
             Path(snakemake.output[0]),

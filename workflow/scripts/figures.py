@@ -20,7 +20,7 @@ def main(plan: dict, arms: Path, comparisons: Path, output: Path) -> None:
 if __name__ == "__main__":
     with job(snakemake):
         main(
-            Schedule.from_config(snakemake.config, "the study").plan,
+            Schedule.from_config(snakemake.config).plan,
             Path(snakemake.input.arms),
             Path(snakemake.input.comparisons),
             Path(snakemake.output[0]),

@@ -15,7 +15,7 @@ def main(schedule: Schedule, plan: Path, text: Path) -> None:
 if __name__ == "__main__":
     with job(snakemake):
         main(
-            Schedule.from_config(snakemake.config, "the study"),
+            Schedule.from_config(snakemake.config),
             Path(snakemake.output.plan),
             Path(snakemake.output.text),
         )

@@ -9,5 +9,5 @@ from ablation.session.store import write_json
 
 if __name__ == "__main__":
     with job(snakemake):
-        schedule = Schedule.from_config(snakemake.config, "the study")
+        schedule = Schedule.from_config(snakemake.config)
         write_json(Path(snakemake.output[0]), preflight(schedule.study, schedule.plan))

@@ -9,7 +9,7 @@ from ablation.session.store import Store
 
 if __name__ == "__main__":
     with job(snakemake):
-        schedule = Schedule.from_config(snakemake.config, "the study")
+        schedule = Schedule.from_config(snakemake.config)
         derive_run(
             Store(schedule.results / "store"),
             snakemake.params.run_hash,

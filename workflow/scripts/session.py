@@ -13,11 +13,11 @@ if __name__ == "__main__":
     with job(snakemake) as log:
         watched = snakemake_ancestors()
         end_with(watched)
-        schedule = Schedule.from_config(snakemake.config, "the study")
+        schedule = Schedule.from_config(snakemake.config)
         session = schedule.session(snakemake.wildcards)
         store = Store(schedule.results / "store")
         progress = Progress(
-            open_streams(log), position(schedule.plan, session["id"], schedule.results)
+            open_streams(log), position(schedule.plan, session["id"], store)
         )
         evidence = run_session(schedule.study, session, store, progress, watched=watched)
         write_json(Path(snakemake.output[0]), evidence)

@@ -21,6 +21,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from ablation.client.transport import Recording
+from ablation.errors import UserError
 
 SCHEMA = "ablation.raw/1"
 
@@ -45,7 +46,7 @@ READS = pa.schema([("request", pa.int32()), ("arrived_ns", pa.int64()), ("data",
 GROUP_BYTES = 16 << 20
 
 
-class RecordError(ValueError):
+class RecordError(UserError):
     """A raw record that is not there, not whole or not of this kind; the message names the remedy."""
 
 

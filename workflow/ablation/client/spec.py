@@ -9,11 +9,12 @@ from typing import Any, Literal
 
 from ablation.client.record import RawRecord
 from ablation.client.workload import Workload
+from ablation.errors import UserError
 
 SLOTS_PER_WORKER = 256
 
 
-class LoadError(RuntimeError):
+class LoadError(UserError):
     """A load that could not be driven; the message names the remedy."""
 
 

@@ -22,12 +22,14 @@ from typing import Any, Literal
 
 import numpy as np
 
+from ablation.errors import UserError
+
 Route = Literal["completions", "chat"]
 Stream = Literal["warmup", "data"]
 PATHS: dict[Route, str] = {"completions": "/v1/completions", "chat": "/v1/chat/completions"}
 
 
-class WorkloadError(ValueError):
+class WorkloadError(UserError):
     """A workload that cannot be driven; the message names the remedy."""
 
 

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Mapping
 
 from ablation.study.catalogue import Entry, Generate
-from ablation.study.config import ArgValue, Study
+from ablation.study.config import ArgValue, Study, whole_number
 
 PORT = "{port}"  # filled in at launch: a port is where a server listens, not what is measured
 
@@ -92,5 +92,5 @@ def gpus(study: Study, args: Mapping[str, ArgValue]) -> int:
     sizes = ("tensor-parallel-size", "pipeline-parallel-size", "data-parallel-size")
     count = 1
     for size in sizes:
-        count *= int(args.get(size) or 1)  # type: ignore[call-overload]
+        count *= whole_number(args, size)
     return count

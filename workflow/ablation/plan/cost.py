@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from scipy import stats
 
 from ablation.study.config import Expect
 
@@ -33,6 +32,9 @@ def detectable_percent(
     Both arms are assumed to vary by `cov_percent` between launches, independently, so a pair's log ratio
     has sd sqrt(2) x CoV. Found by bisection on the noncentral t distribution (Cohen 1988, section 2.3).
     """
+    # Here, not above: it takes half a second to import, and every job reads the plan.
+    from scipy import stats
+
     if blocks < 2:
         return math.inf
     df = blocks - 1

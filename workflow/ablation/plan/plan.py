@@ -125,10 +125,10 @@ def _session(study: Study, entry: Entry, model: str, arm: str, block: int, rank:
         env=env,
         vllm=study.server.vllm,
     )
-    levels = []
+    levels: list[Plan] = []
     for level in study.design.levels:
         warmup = math.ceil(work.warmup_per_level * level)
-        load = {
+        load: Plan = {
             "concurrency": level,
             "requests": requests_at(study, level),
             "warmup_requests": warmup,
@@ -254,7 +254,8 @@ def plan_text(plan: Plan, done: set[str] | None = None) -> str:
     lines += ["", "models"]
     for name, model in plan["models"].items():
         runs = ", ".join(model["arms"]) or "none"
-        lines.append(f"  {name}: {model['status']}; arms {runs}; {model['blocks']} blocks")
+        blocks = f"; {model['blocks']} blocks" if model["arms"] else ""
+        lines.append(f"  {name}: {model['status']}; arms {runs}{blocks}")
         if model["status"] != "toggle":
             lines.append(f"      {model['reason']}  [{model['source']}]")
     first = plan["sessions"][0]

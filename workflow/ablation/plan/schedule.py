@@ -14,6 +14,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from ablation.places import here_or_home
 from ablation.plan.command import generated_path
 from ablation.plan.plan import Plan, build_plan
 from ablation.study.catalogue import Catalogue, Generate, read_catalogue
@@ -36,10 +37,10 @@ class Schedule:
         self.results = Path("results") / study.study
 
     @classmethod
-    def from_config(cls, config: Mapping[str, Any], source: str, folder: Path = Path()) -> Schedule:
-        """From Snakemake's config. `folder` is the workflow's, where a relative catalogue lies. Raises StudyError."""
+    def from_config(cls, config: Mapping[str, Any], source: str = "the study") -> Schedule:
+        """From Snakemake's config; `source` names its files in messages. Raises StudyError."""
         study = load_study(config, source)
-        return cls(study, read_catalogue(folder / study.catalogue))
+        return cls(study, read_catalogue(here_or_home(study.catalogue)))
 
     @cached_property
     def sessions(self) -> dict[tuple[str, str, str], Plan]:

@@ -10,6 +10,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from ablation.errors import UserError
+
 VERSION = "ablation.run/1"
 
 
@@ -59,7 +61,7 @@ RUN = pa.schema(
 )
 
 
-class RunError(ValueError):
+class RunError(UserError):
     """A run parquet that is not there, not whole or not of this kind; the message names the remedy."""
 
 

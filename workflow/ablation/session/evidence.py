@@ -56,7 +56,8 @@ CAUSES = (
         "no such attention backend for this model and platform (attention-backend)",
     ),
     (
-        r"No available memory for the cache blocks|larger than the available KV cache memory|estimated maximum model length",
+        r"No available memory for the cache blocks|larger than the available KV cache memory"
+        r"|estimated maximum model length",
         "too little memory for the KV cache (kv-cache-memory-bytes, gpu-memory-utilization, max-model-len)",
     ),
     (r"greater than the derived max_model_len", "max-model-len is more than the model allows"),

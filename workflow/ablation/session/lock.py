@@ -14,10 +14,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from ablation.errors import UserError
+
 HOST_LOCK = "ABLATION_HOST_LOCK"  # environment variable with another path, for tests and containers
 
 
-class LockedError(Exception):
+class LockedError(UserError):
     """Someone else holds the lock; the message says who."""
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ablation.places import executable
 from ablation.plan.plan import Plan
 from ablation.session.installation import (
     check_model,
@@ -24,7 +25,7 @@ def preflight(study: Study, plan: Plan) -> dict[str, Any]:
     if study.server.port != "auto":
         check_port(study.server.host, study.server.port)
     if study.server.kind == "vllm":
-        installation = find_installation(study.server.python)
+        installation = find_installation(executable(study.server.python))
         check_version(
             installation.vllm, study.server.vllm, f"server.python ({study.server.python})"
         )

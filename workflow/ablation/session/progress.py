@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Any, TextIO
 
 from ablation.plan.cost import duration_text
@@ -27,28 +26,33 @@ def seconds_left(plan: dict[str, Any], store: Store, pace: float) -> float:
     for session in plan["sessions"]:
         missing = [level for level in session["levels"] if not store.has(level["run_hash"])]
         if missing:
-            overhead = session["expected_s"] - sum(
-                level["expected_s"] for level in session["levels"]
-            )
-            total += overhead + sum(level["expected_s"] for level in missing)
+            total += _expected_s(session, {level["concurrency"] for level in missing})
     return total * pace
 
 
 def pace_so_far(plan: dict[str, Any], store: Store, limit: int = 20) -> float:
-    """Measured over expected time of launches that are over; 1 before the first.
+    """Measured over expected time of the launches that are over; 1 before the first.
 
-    Only launches that measured all levels of their session tell: half a session has all of the start-up.
+    At most about `limit` sessions are looked at: a long study need not read all its launches for a guess.
     """
     expected = measured = 0.0
     for session in plan["sessions"][:: max(1, len(plan["sessions"]) // limit)]:
         for launch_id in store.launches(session["session_hash"]):
             launch = store.launch(launch_id)
-            if launch.get("levels") == [
-                level["concurrency"] for level in session["levels"]
-            ] and launch.get("total_s"):
-                expected += session["expected_s"]
+            if launch.get("total_s"):
+                expected += _expected_s(session, set(launch["levels"]))
                 measured += launch["total_s"]
     return measured / expected if expected else 1.0
+
+
+def _expected_s(session: dict[str, Any], concurrencies: set[int]) -> float:
+    """Expected seconds of one launch that measures only some levels of its session."""
+    rest = sum(
+        level["expected_s"]
+        for level in session["levels"]
+        if level["concurrency"] not in concurrencies
+    )
+    return float(session["expected_s"] - rest)
 
 
 class Progress:
@@ -76,12 +80,12 @@ class Progress:
         self._last = time.monotonic()
 
 
-def position(plan: dict[str, Any], session_id: str, results: Path) -> str:
-    """`[5/16, about 4 min left]` for the head of the lines."""
-    store = Store(results / "store")
-    done = len(measured_sessions(plan, store))
-    left = seconds_left(plan, store, pace_so_far(plan, store))
-    return f"[{min(done + 1, len(plan['sessions']))}/{len(plan['sessions'])}, about {duration_text(left)} left] {session_id}:"
+def position(plan: dict[str, Any], session_id: str, store: Store) -> str:
+    """`[5/16, about 4 min left] model/arm/block-1:` for the head of the lines."""
+    total = len(plan["sessions"])
+    number = min(len(measured_sessions(plan, store)) + 1, total)
+    left = duration_text(seconds_left(plan, store, pace_so_far(plan, store)))
+    return f"[{number}/{total}, about {left} left] {session_id}:"
 
 
 def open_streams(log: TextIO) -> list[TextIO]:

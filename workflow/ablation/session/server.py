@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -18,13 +19,15 @@ from typing import Any
 import httpx
 import psutil
 
+from ablation.errors import UserError
 from ablation.plan.command import PORT
 from ablation.session import evidence
+from ablation.session.guard import start_ticks
 
 GUARD = Path(__file__).with_name("guard.py")
 
 
-class ServerError(Exception):
+class ServerError(UserError):
     """The server did not start, did not get ready, or died; the message names the cause and the kept log."""
 
 
@@ -41,10 +44,10 @@ class Server:
         host: str,
         port: int | str,
         lock_fd: int,
-        watched: Sequence[psutil.Process],
+        watched: Sequence[int],
         stop_timeout_s: float,
     ) -> None:
-        """`folder` takes server.log and exit.json; `watched` are processes without which the server must end."""
+        """`folder` takes server.log and exit.json; `watched` are pids without which the server must end."""
         self.host = host
         self.port = free_port(host) if port == "auto" else check_port(host, int(port))
         self.command = [part.replace(PORT, str(self.port)) for part in command]
@@ -62,7 +65,7 @@ class Server:
         self.started = 0.0
 
     def __enter__(self) -> Server:
-        watch = ",".join(f"{p.pid}:{start_ticks(p.pid)}" for p in self._watched)
+        watch = ",".join(f"{pid}:{start_ticks(pid)}" for pid in self._watched)
         arguments = [
             str(self.log_path),
             str(self.exit_path),
@@ -110,7 +113,7 @@ class Server:
         if self._guard is None or self._guard.poll() is not None:
             return False
         try:
-            return psutil.Process(self.pid).status() != psutil.STATUS_ZOMBIE
+            return bool(psutil.Process(self.pid).status() != psutil.STATUS_ZOMBIE)
         except psutil.NoSuchProcess:
             return False
 
@@ -176,16 +179,17 @@ class Server:
 
     def stop(self) -> dict[str, Any]:
         """End the server and return how it ended; a second call returns the same."""
-        guard = self._guard
-        if guard is not None and guard.poll() is None:
+        if self._guard is not None:
+            guard = self._guard
             assert guard.stdin is not None
-            try:
+            assert guard.stdout is not None
+            # A guard that is gone already has broken the pipe: closing it may say so.
+            with contextlib.suppress(BrokenPipeError, ValueError):
                 guard.stdin.write("stop")
+                guard.stdin.flush()
+            with contextlib.suppress(BrokenPipeError):
                 guard.stdin.close()
-            except BrokenPipeError:
-                pass
             guard.wait()
-        if guard is not None and guard.stdout is not None:
             guard.stdout.close()
         shutil.rmtree(self._scratch, ignore_errors=True)
         try:
@@ -251,13 +255,7 @@ def describe(process: psutil.Process) -> str:
         return f"pid {process.pid}"
 
 
-def start_ticks(pid: int) -> int:
-    """Start time of a process in clock ticks, as the guard reads it: tells a process from a later one of its pid."""
-    with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as file:
-        return int(file.read().rsplit(")", 1)[1].split()[19])
-
-
-def snakemake_ancestors() -> list[psutil.Process]:
+def snakemake_ancestors() -> list[int]:
     """The ancestors up to the outermost Snakemake: when one of them is gone, nobody waits for this job.
 
     Empty where the job was not started by Snakemake. A terminal or ssh above it may go without harm.
@@ -271,4 +269,4 @@ def snakemake_ancestors() -> list[psutil.Process]:
             words = []
         if any(Path(word).name == "snakemake" for word in words):
             outermost = index
-    return parents[:outermost]
+    return [parent.pid for parent in parents[:outermost]]

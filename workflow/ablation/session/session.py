@@ -14,12 +14,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import psutil
-
 from ablation.client.load import LoadError, LoadSpec, ServerDied, drive
 from ablation.client.load import Progress as LoadProgress
 from ablation.client.record import write_record
 from ablation.client.workload import Workload, fixed, seed_of
+from ablation.places import HOME, executable
 from ablation.plan.plan import Plan
 from ablation.plan.spec import run_spec
 from ablation.session import evidence
@@ -46,7 +45,7 @@ def run_session(
     store: Store,
     progress: Progress,
     *,
-    watched: Sequence[psutil.Process] = (),
+    watched: Sequence[int] = (),
     shell: Mapping[str, str] = os.environ,
 ) -> dict[str, Any]:
     """Measure what the store lacks of a session and return its evidence.
@@ -115,7 +114,7 @@ def _measure(
     store: Store,
     progress: Progress,
     lock_fd: int,
-    watched: Sequence[psutil.Process],
+    watched: Sequence[int],
     shell: Mapping[str, str],
 ) -> None:
     folder = store.new_launch(session["session_hash"])
@@ -131,9 +130,12 @@ def _measure(
     }
     begin = time.monotonic()
     write_json(folder / LAUNCH_FILE, launch)
+    env = server_environment(shell, session["env"], study.server.pass_env)
+    if study.server.kind == "reference":
+        env["PYTHONPATH"] = str(HOME / "workflow")
     server = Server(
-        session["command"],
-        env=server_environment(shell, session["env"], study.server.pass_env),
+        [executable(session["command"][0]), *session["command"][1:]],
+        env=env,
         folder=folder,
         served_model=session["model"],
         host=study.server.host,

@@ -14,7 +14,7 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.version import Version
 from pydantic import Field, field_validator
 
-from ablation.study.config import Hardware, Name, Settings, Strict, Study
+from ablation.study.config import Hardware, Name, Settings, Strict, Study, whole_number
 from ablation.study.load import StudyError, read_yaml, validate
 
 Status = Literal["toggle", "required", "incompatible", "default", "unsupported"]
@@ -165,7 +165,10 @@ def support_of(catalogue: Catalogue, study: Study, model: str) -> Verdict:
     asked = study.models[model].arms
     entry = entry_of(catalogue, study, model)
     args = {**study.server.args, **entry.args, **study.models[model].args}
-    tensor_parallel = int(args.get("tensor-parallel-size") or 1)  # type: ignore[call-overload]
+    try:
+        tensor_parallel = whole_number(args, "tensor-parallel-size")
+    except ValueError as error:
+        raise StudyError(f"models.{model}: {error}") from None
     for statement in entry.support:
         if statement.factor not in (study.factor.name, "any"):
             continue

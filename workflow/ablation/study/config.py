@@ -7,6 +7,7 @@ from it (`make docs`), and a test fails when they drift.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
@@ -19,6 +20,16 @@ ArgValue = str | int | float | bool | list[str | int | float] | dict[str, object
 SECRET = re.compile(
     r"(TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIAL|API_?KEY|ACCESS_?KEY|PRIVATE_?KEY)", re.I
 )
+
+
+def whole_number(args: Mapping[str, ArgValue], name: str, default: int = 1) -> int:
+    """A server argument that counts something. Raises ValueError where it holds anything else."""
+    value = args.get(name)
+    if value is None:
+        return default
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise ValueError(f"args.{name}: {value!r} is not a whole number")
+    return value
 
 
 class Strict(BaseModel):
@@ -230,9 +241,7 @@ class Hardware(Strict):
     architecture: str | None = Field(
         default=None, description="`gfx942`, `gfx950`, `sm_90`, `x86_64` ..."
     )
-    gpus: int = Field(
-        default=0, ge=0, description="GPUs that a session occupies; GPU-hours count them."
-    )
+    gpus: int = Field(default=0, ge=0, description="GPUs of the host.")
 
 
 class Server(Settings):

@@ -90,7 +90,12 @@ def _schema(model: type[BaseModel]) -> str:
 def _section(where: str, model: type[BaseModel]) -> str:
     title = f"`{where}`" if where else "Top level"
     about = (model.__doc__ or "").strip().replace("\n    ", "\n")
-    lines = [f"\n### {title}\n", f"{about}\n", "| field | type | default | meaning |", "|---|---|---|---|"]
+    lines = [
+        f"\n### {title}\n",
+        f"{about}\n",
+        "| field | type | default | meaning |",
+        "|---|---|---|---|",
+    ]
     for name, field in model.model_fields.items():
         meaning = field.description or _about_part(field)
         cells = (f"`{name}`", _type(field), _default(field), meaning)

@@ -10,12 +10,13 @@ from typing import Any, TypeVar, get_args, get_origin
 import yaml
 from pydantic import BaseModel, ValidationError
 
+from ablation.errors import UserError
 from ablation.study.config import Study
 
 M = TypeVar("M", bound=BaseModel)
 
 
-class StudyError(Exception):
+class StudyError(UserError):
     """Something that the user wrote cannot be used: names the file, the field, the value and the remedy."""
 
 
@@ -67,6 +68,10 @@ def _sentence(schema: type[BaseModel], fault: Any, source: str) -> str:
         return f"{source}: {where}: this field is required (config/README.md describes it)"
     message = fault["msg"].removeprefix("Value error, ")
     value = fault["input"]
+    if fault["type"] == "string_type" and isinstance(value, bool):
+        message = (
+            f"YAML reads on, off, yes and no as {str(value).lower()}; write the word in quotes"
+        )
     shown = f" (value: {value!r})" if isinstance(value, (str, int, float, bool)) else ""
     return f"{source}: {where or 'study'}: {message}{shown}"
 
