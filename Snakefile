@@ -1,6 +1,6 @@
 # Does kernel A make this model faster than kernel B, and is the difference real?
 #
-#   plan -> preflight -> model -> session -> run -> aggregate -> statistics -> figures -> report
+#   preflight -> model -> session -> run -> aggregate -> statistics -> figures -> report, and the plan beside them
 #
 # Targets: report (default), figures, statistics, plan. One stage has one rule file and one script of its name.
 # Paths, under results/{study}/:

@@ -91,7 +91,12 @@ def make_plan(
             "title": "AITER",
             "baseline": arms[0],
             "arms": {
-                arm: {"label": f"AITER {arm}", "env": {}, "args": [], "evidence": f"Using {arm}"}
+                arm: {
+                    "label": f"AITER {arm}",
+                    "env": {"AITER": arm},
+                    "args": {},
+                    "evidence": f"Using {arm}",
+                }
                 for arm in arms
             },
         },
@@ -234,8 +239,12 @@ def make_sessions(plan: dict[str, Any]) -> list[dict[str, Any]]:
                         "ready_s": 20.0 + session["rank"] / 10,
                         "exit": {"code": 0, "signal": None, "how": "TERM"},
                         "versions": {"vllm": plan["vllm_version"], "torch": "2.13.0"},
-                        "hardware": {"cpu": "a CPU", "cores": 2, "memory_gib": 24},
-                        "stages": {"import": 5.0, "load": 8.0, "warm-up": 4.0, "drive": 15.0},
+                        "hardware": {"host": "one", "cpu": "a CPU", "cpus": 2, "memory_gib": 24},
+                        "stages": {
+                            "weights_s": 5.0,
+                            "kv_cache_tokens": 65536.0,
+                            "engine_init_s": 8.0,
+                        },
                         "backends": [f"Using {arm} backend"],
                         "warnings": [],
                         "treatment": {

@@ -34,7 +34,7 @@ class Server:
 
     async def __aenter__(self) -> Server:
         self.server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
-        self.url = "http://127.0.0.1:%d" % self.server.sockets[0].getsockname()[1]
+        self.url = f"http://127.0.0.1:{self.server.sockets[0].getsockname()[1]}"
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -198,8 +198,8 @@ def test_nobody_listens() -> None:
     async def main() -> None:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
-            url = "http://127.0.0.1:%d" % free.getsockname()[1]
-            with pytest.raises(httpx.ConnectError, match="127.0.0.1"):
+            url = f"http://127.0.0.1:{free.getsockname()[1]}"
+            with pytest.raises(httpx.ConnectError, match=r"127\.0\.0\.1"):
                 await RecordingTransport(url).open(1)
 
     asyncio.run(main())

@@ -89,7 +89,9 @@ def test_length_distributions() -> None:
     assert 95 < sorted(log)[499] < 105
     assert min(log) >= 50
     assert max(log) <= 300
-    work = Workload("m", isl=Length("uniform", low=5, high=50), osl=Length("uniform", low=1, high=4))
+    work = Workload(
+        "m", isl=Length("uniform", low=5, high=50), osl=Length("uniform", low=1, high=4)
+    )
     for prompt in requests(work, 1, "data", range(50)):
         body = json.loads(prompt.body)
         assert len(body["prompt"]) == prompt.prompt_tokens

@@ -81,13 +81,14 @@ def test_every_number_of_the_level_table_is_a_row(figures, tmp_path):
     check(html)
     arms, comparisons = summarise(runs, plan), compare(runs, plan)
     for row in arms[arms["metric"] == PRIMARY].to_dict("records"):
-        cell = "{} [{}, {}]".format(*(significant(row[k]) for k in ("mean", "low", "high")))
-        assert cell in html
-        assert escape_markdown(cell) in markdown
+        mean, low, high = (significant(row[name]) for name in ("mean", "low", "high"))
+        assert f"{mean} <small>[{low}, {high}]</small>" in html
+        assert escape_markdown(f"{mean} [{low}, {high}]") in markdown
     for row in comparisons[comparisons["metric"] == PRIMARY].to_dict("records"):
-        cell = f"{row['difference_percent']:+.2f} % [{row['low_percent']:+.2f}, "
-        assert cell in html
-        assert escape_markdown(cell) in markdown
+        size = f"{row['difference_percent']:+.2f} %"
+        limits = f"[{row['low_percent']:+.2f}, {row['high_percent']:+.2f}]"
+        assert f"{size} <small>{limits}</small>" in html
+        assert escape_markdown(f"{size} {limits}") in markdown
         assert html_escape(row["text"]) in html
     assert "results/mini/statistics/comparisons.parquet" in html
 
@@ -109,7 +110,11 @@ def poisoned():
     plan["title"] = plan["description"] = ATTACK
     plan["warnings"] = [ATTACK]
     plan["models"]["gqa-small"]["title"] = ATTACK
-    plan["factor"]["arms"]["on"] |= {"label": ATTACK, "env": {ATTACK: ATTACK}, "args": [ATTACK]}
+    plan["factor"]["arms"]["on"] |= {
+        "label": ATTACK,
+        "env": {ATTACK: ATTACK},
+        "args": {ATTACK: ATTACK},
+    }
     plan["excluded"][0] |= {"reason": ATTACK, "source": ATTACK, "condition": ATTACK}
     sessions = make_sessions(plan)
     for session in sessions:

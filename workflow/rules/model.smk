@@ -8,7 +8,5 @@ rule model:
         recipe=SCHEDULE.recipe_pattern(),
     conda:
         "../../envs/analysis.yaml"
-    params:
-        python=SCHEDULE.study.server.python,
     script:
         "../scripts/model.py"

@@ -4,6 +4,8 @@ rule write_plan:
         text="<results>/plan.txt",
     log:
         "<logs>/plan.log",
+    # Before the first launch: a person wants to see it.
+    priority: 1000000
     conda:
         "../../envs/analysis.yaml"
     params:

@@ -1,9 +1,10 @@
 # One server's life: launch, prove the treatment, drive every level that the store lacks, end.
 rule session:
     input:
-        # Their age does not matter: what decides a measurement is in the run hashes.
-        preflight=ancient("<results>/preflight.json"),
-        model=ancient(SCHEDULE.model_files),
+        # Never ancient(): when the job behind an ancient input has to run, Snakemake no longer looks whether
+        # anything downstream has changed. A session that runs again measures only what the store lacks.
+        preflight="<results>/preflight.json",
+        model=SCHEDULE.model_files,
     output:
         "<results>/sessions/{model}/{arm}/block-{block}.json",
     log:

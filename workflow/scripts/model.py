@@ -11,7 +11,7 @@ if __name__ == "__main__":
     with job(snakemake) as log:
         schedule = Schedule.from_config(snakemake.config)
         make_model(
-            executable(snakemake.params.python),
+            executable(schedule.study.server.python),
             schedule.recipes()[snakemake.wildcards.recipe],
             Path(snakemake.output[0]).parent,
             Path(log.name),

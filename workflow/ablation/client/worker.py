@@ -109,7 +109,8 @@ class Worker:
             reporter.cancel()
 
     async def _slot(self, waiting: Any, scheduled_ns: int) -> None:
-        await asyncio.sleep(max(0, scheduled_ns - time.monotonic_ns()) / 1e9)
+        while (early := scheduled_ns - time.monotonic_ns()) > 0:  # libuv's timers may be early
+            await asyncio.sleep(early / 1e9)
         limit = self.spec["max_failures"] / self.workers
         while self.failed <= limit and (job := next(waiting, None)) is not None:
             job.scheduled_ns = scheduled_ns

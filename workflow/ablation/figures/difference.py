@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping
 from typing import Any
 
@@ -44,12 +45,15 @@ def draw_difference(
         if not groups:
             notice(axes[0], "No model ran the baseline and another arm:\nnothing to compare.")
         for ax, ((model, arm), own) in zip(axes, groups, strict=False):
-            _panel(ax, str(model), str(arm), own.sort_values("concurrency"), plan, metric)
+            own = own.sort_values("concurrency")
+            _panel(ax, str(model), str(arm), own, plan, metric, shared=len(groups) > 1)
         if groups:
             confidence = 100 * float(plan["design"]["confidence"])
+            margin = float(plan["design"]["equivalence_margin_percent"])
             figure.supxlabel(
-                f"Concurrency (requests in flight), blocks n. Bars: {confidence:g} % paired t "
-                "interval; verdicts adjusted over levels (Holm).",
+                f"Concurrency (requests in flight) and blocks n. Bars: {confidence:g} % paired t "
+                f"interval. Hatched: equivalence, ±{margin:g} %.\nVerdicts are adjusted over the levels "
+                "(Holm).",
                 fontsize=9,
                 color=MUTED,
             )
@@ -58,23 +62,25 @@ def draw_difference(
 
 
 def _panel(
-    ax: Axes, model: str, arm: str, rows: DataFrame, plan: Mapping[str, Any], metric: str
+    ax: Axes,
+    model: str,
+    arm: str,
+    rows: DataFrame,
+    plan: Mapping[str, Any],
+    metric: str,
+    *,
+    shared: bool,
 ) -> None:
+    """One comparison; ``shared`` when its figure has more panels, so that there is less room."""
     styles = arm_styles(plan)
     baseline = plan["factor"]["baseline"]
     margin = float(plan["design"]["equivalence_margin_percent"])
     title = plan["models"].get(model, {}).get("title") or model
-    ax.set_title(literal(f"{title}: {styles[arm].label} against {styles[baseline].label}"))
+    words = f"{title}: {styles[arm].label} against {styles[baseline].label}"
+    ax.set_title(literal(textwrap.fill(words, 48 if shared else 78)))
     low = 100 * (1 / (1 + margin / 100) - 1)
     ax.axhspan(
-        low,
-        margin,
-        facecolor="#eceef2",
-        edgecolor="#d3d7de",
-        hatch="//",
-        linewidth=0.0,
-        label=f"equivalence band, ±{margin:g} %",
-        zorder=0,
+        low, margin, facecolor="#eceef2", edgecolor="#d3d7de", hatch="//", linewidth=0.0, zorder=0
     )
     ax.axhline(0, color=INK, linewidth=0.9)
     few = len(rows) <= MOST_TICKS
@@ -91,17 +97,27 @@ def _panel(
     )
     ax.grid(axis="x", visible=False)
     ax.set_xlim(-0.6, len(rows) - 0.4)
-    ax.set_ylim(-bound, bound)
+    ax.set_ylim(*_limits(rows, bound, margin))
     ax.set_ylabel(f"Difference in {METRICS[metric].title} (%)")
-    ax.legend(loc="lower left", fontsize=8.5)
 
 
 def _bound(values: np.ndarray, rows: DataFrame, margin: float) -> float:
-    """Half of the axis: room for all points, and for intervals unless they dwarf the points."""
+    """How far the axis may reach: all points, and intervals unless they dwarf the points."""
     ends = rows[["low_percent", "high_percent"]].to_numpy(dtype=float)
     points = np.abs(values[np.isfinite(values)]).max(initial=margin)
     widest = np.abs(ends[np.isfinite(ends)]).max(initial=margin)
-    return float(1.4 * max(min(widest, 4 * points), 1.3 * margin))
+    return float(max(min(widest, 4 * points), 1.5 * margin))
+
+
+def _limits(rows: DataFrame, bound: float, margin: float) -> tuple[float, float]:
+    """Both ends of the axis: the band always in sight, room for the words above the highest point."""
+    ends = rows[["low_percent", "high_percent", "difference_percent"]].to_numpy(dtype=float)
+    ends = ends[np.isfinite(ends)]
+    low = max(ends.min(initial=0.0), -bound)
+    high = min(ends.max(initial=0.0), bound)
+    low, high = min(low, -1.5 * margin), max(high, 1.5 * margin)
+    span = high - low
+    return low - 0.06 * span, high + 0.32 * span
 
 
 def _point(ax: Axes, x: int, row: Any, metric: str, bound: float, few: bool) -> None:

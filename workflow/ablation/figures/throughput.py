@@ -26,6 +26,8 @@ from ablation.statistics.metrics import METRICS, PRIMARY
 
 # Arms are drawn this far apart (a fraction of the level): intervals do not hide one another.
 DODGE = 0.03
+# Letters of a title that fit over a panel.
+TITLE_WIDTH = 44
 
 
 def draw_throughput(
@@ -60,15 +62,14 @@ def draw_throughput(
 def _panel(ax: Axes, model: str, rows: DataFrame, plan: Mapping[str, Any]) -> bool:
     """Draw one model; whether it has anything to show."""
     entry = plan["models"].get(model, {})
-    title = entry.get("title") or model
-    architecture = entry.get("architecture")
-    ax.set_title(literal(f"{title} ({architecture})" if architecture else title))
-    drawn = 0
+    ax.set_title(literal(textwrap.fill(entry.get("title") or model, TITLE_WIDTH)))
+    drawn, highest = 0, 0.0
     for i, (arm, style) in enumerate(arm_styles(plan).items()):
         own = rows[(rows["arm"] == arm) & (rows["n"] > 0)] if not rows.empty else rows
         if own.empty:
             continue
         drawn += 1
+        highest = max(highest, float(own["mean"].max()))
         own = own.sort_values("concurrency")
         x = own["concurrency"].to_numpy(dtype=float) * (1 + DODGE) ** (i % 2)
         mean = own["mean"].to_numpy(dtype=float)
@@ -94,7 +95,9 @@ def _panel(ax: Axes, model: str, rows: DataFrame, plan: Mapping[str, Any]) -> bo
         ticks = tick_levels([int(level) for level in plan["levels"]])
         ax.set_xticks(ticks, [str(tick) for tick in ticks])
         ax.xaxis.set_minor_locator(NullLocator())
-        ax.set_ylim(bottom=0)
+        ax.set_xlim(min(plan["levels"]) / 1.25, max(plan["levels"]) * 1.25)
+        # An interval from two launches may be many times the mean: the means must stay readable.
+        ax.set_ylim(0, min(ax.get_ylim()[1], 1.6 * highest))
         ax.legend(loc="upper left", fontsize=8.5)
     _excluded(ax, model, plan, alone=not drawn)
     return drawn > 0
@@ -103,13 +106,14 @@ def _panel(ax: Axes, model: str, rows: DataFrame, plan: Mapping[str, Any]) -> bo
 def _excluded(ax: Axes, model: str, plan: Mapping[str, Any], *, alone: bool) -> None:
     """The arms of this model that did not run, and why."""
     styles = arm_styles(plan)
-    lines = []
+    reasons: dict[str, list[str]] = {}
     for entry in plan["excluded"]:
         if entry["model"] == model:
             arm = entry["arm"]
             label = styles[arm].label if arm in styles else arm
-            lines.append(f"{label}: {entry['status']}: {entry['reason']}")
-    text = "\n".join(literal(textwrap.fill(line, 46)) for line in dict.fromkeys(lines))
+            reasons.setdefault(f"{entry['status']}: {entry['reason']}", []).append(label)
+    lines = [f"{', '.join(labels)}: {reason}" for reason, labels in reasons.items()]
+    text = "\n".join(literal(textwrap.fill(line, 46)) for line in lines)
     if alone:
         notice(ax, text or "no usable run")
     elif text:

@@ -18,7 +18,7 @@ from ablation.places import here_or_home
 from ablation.plan.command import generated_path
 from ablation.plan.plan import Plan, build_plan
 from ablation.study.catalogue import Catalogue, Generate, read_catalogue
-from ablation.study.config import Study
+from ablation.study.config import Study, variables_of
 from ablation.study.load import StudyError, load_study
 
 SESSION = re.compile(r"sessions/(?P<model>[^/]+)/(?P<arm>[^/]+)/block-(?P<block>[^/]+)\.json")
@@ -159,6 +159,15 @@ class Schedule:
             for session in self.plan["sessions"]
             for level in session["levels"]
         ]
+
+    def preflight_subject(self) -> dict[str, Any]:
+        """What the preflight looks at: it runs again when this changes."""
+        server = self.study.server
+        return {
+            "server": server.model_dump(include={"kind", "python", "vllm", "host", "port"}),
+            "variables": variables_of(self.study),
+            "models": {name: model["location"] for name, model in self.plan["models"].items()},
+        }
 
     # Generated models ----------------------------------------------------------------------------
     def recipes(self) -> dict[str, Generate]:

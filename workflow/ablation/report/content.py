@@ -15,11 +15,15 @@ NONE = "–"  # noqa: RUF001  (an en dash: nothing here)
 
 @dataclass(frozen=True)
 class Cell:
-    """Text of a cell; ``kind`` is its class (a verdict, "bad", "good"); ``sort`` its value."""
+    """Text of a cell; ``kind`` is its class (a verdict, "bad", "good"); ``sort`` its value.
+
+    ``detail`` (an interval) stands below the text, or behind it in Markdown.
+    """
 
     text: str
     kind: str = ""
     sort: float | None = None
+    detail: str = ""
 
 
 @dataclass(frozen=True)
@@ -85,24 +89,29 @@ def number(value: Any, digits: int = 4) -> Cell:
     return Cell(significant(float(value), digits), sort=float(value))
 
 
+def count(value: int) -> Cell:
+    """A whole number."""
+    return Cell(f"{int(value):,}", sort=float(value))
+
+
 def spread(value: float, low: float, high: float, digits: int = 4) -> Cell:
     """``6,682 [6,640, 6,724]``; without its interval when there is none."""
     if math.isnan(value):
         return Cell(NONE)
-    text = significant(value, digits)
+    detail = ""
     if math.isfinite(low) and math.isfinite(high):
-        text += f" [{significant(low, digits)}, {significant(high, digits)}]"
-    return Cell(text, sort=value)
+        detail = f"[{significant(low, digits)}, {significant(high, digits)}]"
+    return Cell(significant(value, digits), sort=value, detail=detail)
 
 
 def percent_spread(value: float, low: float, high: float) -> Cell:
     """``+4.08 % [+3.10, +5.02]``."""
     if math.isnan(value):
         return Cell(NONE)
-    text = f"{value:+.2f} %"
+    detail = ""
     if math.isfinite(low) and math.isfinite(high):
-        text += f" [{low:+.2f}, {high:+.2f}]"
-    return Cell(text, sort=value)
+        detail = f"[{low:+.2f}, {high:+.2f}]"
+    return Cell(f"{value:+.2f} %", sort=value, detail=detail)
 
 
 def seconds(value: Any) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 from pandas import DataFrame
 
-from ablation.report.content import Cell, Column, Section, Table, number, unique
+from ablation.report.content import Cell, Column, Section, Table, count, unique
 from ablation.report.results import label, title
 
 MOST_LINES = 6
@@ -30,7 +30,7 @@ def gates(plan: Mapping[str, Any], runs: DataFrame) -> Section:
             rows.append(
                 [
                     Cell(where),
-                    number(row["concurrency"]),
+                    count(row["concurrency"]),
                     Cell(str(gate), kind="bad"),
                     Cell(str(text)),
                 ]
@@ -104,7 +104,8 @@ def _treatment(
     def settings(arm: str) -> str:
         told = plan["factor"]["arms"].get(arm, {})
         env = [f"{key}={value}" for key, value in dict(told.get("env") or {}).items()]
-        return " ".join([*env, *map(str, told.get("args") or [])]) or "no setting of its own"
+        args = [f"{key}: {value}" for key, value in dict(told.get("args") or {}).items()]
+        return "\n".join([*env, *args]) or "no setting of its own"
 
     def proved(arm: str) -> Cell:
         own = per_arm[arm]

@@ -7,7 +7,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ablation.report.content import NONE, Cell, Column, Section, Table, seconds, unique
+from ablation.report.content import NONE, Cell, Column, Section, Table, number, seconds, unique
 from ablation.report.results import label, title
 
 
@@ -37,7 +37,7 @@ def sessions_section(plan: Mapping[str, Any], sessions: Sequence[Mapping[str, An
                     Cell(str(place or NONE), sort=place),
                     Cell(str(launch.get("started_at") or NONE)),
                     _duration(launch.get("ready_s")),
-                    *(_duration((launch.get("stages") or {}).get(stage)) for stage in stages),
+                    *(_stage(stage, (launch.get("stages") or {}).get(stage)) for stage in stages),
                     Cell(f"{how}, code {code}" if code is not None else how),
                 ]
             )
@@ -57,7 +57,7 @@ def sessions_section(plan: Mapping[str, Any], sessions: Sequence[Mapping[str, An
                 Column("Rank", True),
                 Column("Started"),
                 Column("Ready after", True),
-                *(Column(stage, True) for stage in stages),
+                *(Column(_stage_title(stage), True) for stage in stages),
                 Column("End"),
             ],
             rows=rows,
@@ -65,6 +65,15 @@ def sessions_section(plan: Mapping[str, Any], sessions: Sequence[Mapping[str, An
         )
     )
     return section
+
+
+def _stage_title(stage: str) -> str:
+    return stage.removesuffix("_s").replace("_", " ")
+
+
+def _stage(stage: str, value: Any) -> Cell:
+    """Stages whose name ends in _s are seconds; the log tells other things too (cache tokens)."""
+    return _duration(value) if stage.endswith("_s") else number(value)
 
 
 def _duration(value: Any) -> Cell:
@@ -88,6 +97,9 @@ def provenance(plan: Mapping[str, Any], sessions: Sequence[Mapping[str, Any]]) -
     for kind in ("versions", "hardware"):
         for key in unique(key for launch in launches for key in launch.get(kind) or {}):
             values = unique(_text((launch.get(kind) or {}).get(key)) for launch in launches)
+            if key == "host" and len(values) == 1:
+                # The name of the only machine tells a reader nothing; that there were two would.
+                continue
             rows.append(_fact(key, "; ".join(values), bad=len(values) > 1))
             if len(values) > 1:
                 changed.append(key)

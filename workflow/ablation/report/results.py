@@ -73,7 +73,7 @@ def _levels(plan: Mapping[str, Any], model: str, arms: DataFrame, comparisons: D
         for arm in names
         if arm != plan["factor"]["baseline"] and plan["factor"]["baseline"] in names
     ]
-    columns = [Column("Concurrency", True)]
+    columns = [Column("Concurrency")]
     for arm in names:
         columns += [
             Column(f"{label(plan, arm)} ({metric.unit})", True),
@@ -125,9 +125,13 @@ def _arm_cells(row: Mapping[str, Any] | None) -> list[Cell]:
     if row is None:
         return [Cell(NONE), Cell(NONE), Cell("0", sort=0.0)]
     out = int(row["n_excluded"]) + int(row["n_missing"])
-    text = f"{row['n']}" + (f" ({out} out)" if out else "")
     cov = spread(row["cov_percent"], row["cov_low_percent"], row["cov_high_percent"], 3)
-    n = Cell(text, kind="warn" if out else "", sort=float(row["n"]))
+    n = Cell(
+        str(row["n"]),
+        kind="warn" if out else "",
+        sort=float(row["n"]),
+        detail=f"{out} left out" if out else "",
+    )
     return [spread(row["mean"], row["low"], row["high"]), cov, n]
 
 
@@ -146,9 +150,10 @@ def verdict_cell(row: Mapping[str, Any]) -> Cell:
     """The verdict, and what an open one would take."""
     more = row["more_blocks"]
     text = str(row["verdict"])
+    detail = ""
     if text == "inconclusive" and more is not None and not math.isnan(more):
-        text += f", {int(more):,} more block{'s' if more != 1 else ''}"
-    return Cell(text, kind=str(row["verdict"]))
+        detail = f"{int(more):,} more block{'s' if more != 1 else ''}"
+    return Cell(text, kind=text, detail=detail)
 
 
 def _p(value: float) -> Cell:

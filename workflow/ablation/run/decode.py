@@ -69,24 +69,20 @@ class _Stream:
         self.body = bytearray()
         self.scanned = 0  # body up to here holds no end of an event
         self.cumulative = array("q")
+        self.after_cr = False
         self.done = False
-        self.whole = False
 
     def on_body(self, body: bytes) -> None:
+        if self.after_cr or b"\r" in body:  # lines may end in LF, CR LF or CR: make them LF
+            if self.after_cr:
+                body = body.removeprefix(b"\n")
+            self.after_cr = body.endswith(b"\r")
+            body = body.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
         self.body += body
-
-    def on_message_complete(self) -> None:
-        self.whole = True
 
     def take_events(self) -> None:
         """Read every event that is complete by now."""
         body = self.body
-        if (
-            b"\r" in body
-        ):  # line ends may be CR LF or CR: make them LF; a CR at the end may be half of one
-            held = b"\r" if body.endswith(b"\r") else b""
-            body = body.removesuffix(b"\r").replace(b"\r\n", b"\n").replace(b"\r", b"\n") + held
-            self.scanned = 0
         start = 0
         while (end := body.find(b"\n\n", max(start, self.scanned))) >= 0:
             try:
@@ -140,6 +136,8 @@ class _Stream:
     def _message(self, message: dict[str, Any], data: bytes) -> None:
         choices, usage = message.get("choices"), message.get("usage")
         try:
+            if not isinstance(choices, list | None):
+                raise TypeError
             content = _carries_output(choices[0]) if choices else False
             if usage is not None:
                 self.result.prompt_tokens = _count(usage["prompt_tokens"])

@@ -67,7 +67,7 @@ def in_flight(sent: Any, ended: Any) -> InFlight:
     ok = np.isfinite(sent) & np.isfinite(ended)
     at = np.concatenate([sent[ok], ended[ok]])
     step = np.concatenate([np.ones(ok.sum(), int), -np.ones(ok.sum(), int)])
-    order = np.lexsort((-step, at))  # a send at the very moment of an end comes first
+    order = np.lexsort((step, at))  # an end comes before a send at the very same moment
     return InFlight(at[order], np.cumsum(step[order]))
 
 

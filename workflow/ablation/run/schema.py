@@ -61,6 +61,9 @@ RUN = pa.schema(
 )
 
 
+REMEDY = "delete it and run the workflow again: it is derived from the raw record"
+
+
 class RunError(UserError):
     """A run parquet that is not there, not whole or not of this kind; the message names the remedy."""
 
@@ -86,11 +89,10 @@ def write_run_parquet(path: Path, rows: pa.Table, metadata: dict[str, Any]) -> N
 
 def read_run_parquet(path: Path) -> tuple[pa.Table, dict[str, Any]]:
     """The rows and the metadata of a run. Raises RunError."""
-    remedy = "delete it and run the workflow again: it is derived from the raw record"
     try:
         table = pq.read_table(path, partitioning=None)
     except (OSError, pa.ArrowException) as error:
-        raise RunError(f"{path}: unreadable run parquet ({error}); {remedy}") from error
+        raise RunError(f"{path}: unreadable run parquet ({error}); {REMEDY}") from error
     metadata = read_metadata(table.schema, path)
     return table, metadata
 
@@ -100,7 +102,7 @@ def read_run_metadata(path: Path) -> dict[str, Any]:
     try:
         schema = pq.read_schema(path)
     except (OSError, pa.ArrowException) as error:
-        raise RunError(f"{path}: unreadable run parquet ({error})") from error
+        raise RunError(f"{path}: unreadable run parquet ({error}); {REMEDY}") from error
     return read_metadata(schema, path)
 
 
@@ -108,5 +110,6 @@ def read_metadata(schema: pa.Schema, path: Path) -> dict[str, Any]:
     """The metadata inside a schema. Raises RunError where it is none of ours."""
     metadata: dict[str, Any] = json.loads((schema.metadata or {}).get(b"ablation", b"{}"))
     if metadata.get("schema") != VERSION:
-        raise RunError(f"{path}: schema {metadata.get('schema')!r} where {VERSION!r} is read")
+        found = metadata.get("schema")
+        raise RunError(f"{path}: schema {found!r} where {VERSION!r} is read; {REMEDY}")
     return metadata

@@ -13,7 +13,7 @@ from ablation.session.installation import (
     find_installation,
 )
 from ablation.session.server import check_port
-from ablation.study.config import Settings, Study
+from ablation.study.config import Study, variables_of
 
 
 def preflight(study: Study, plan: Plan) -> dict[str, Any]:
@@ -35,11 +35,3 @@ def preflight(study: Study, plan: Plan) -> dict[str, Any]:
             if model["arms"]:
                 check_model(model["location"], model["generated"], f"models.{name}.path")
     return found
-
-
-def variables_of(study: Study) -> dict[str, list[str]]:
-    """Where each environment variable of a study stands -> names."""
-    settings: dict[str, Settings] = {"server.env": study.server}
-    settings |= {f"models.{name}.env": model for name, model in study.models.items()}
-    settings |= {f"factor.arms.{name}.env": arm for name, arm in study.factor.arms.items()}
-    return {where: list(part.env) for where, part in settings.items()}

@@ -1,0 +1,129 @@
+"""A whole study on the reference server, from plan to report, and what later edits cost."""
+
+import pandas as pd
+import pytest
+
+from ablation.run.schema import read_run_parquet
+from tests.workflow.conftest import Workspace, checksums, jobs
+
+pytestmark = pytest.mark.workflow
+
+SESSIONS = 7  # toy: 2 arms x 3 blocks; fixed: 1 arm x 1 block
+LEVELS = 2
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory) -> tuple[Workspace, str]:
+    folder = tmp_path_factory.mktemp("study")
+    workspace = Workspace(folder / "here", folder / "host.lock")
+    return workspace, workspace.run("--cores", "1", "report")
+
+
+def test_from_plan_to_report(finished):
+    workspace, output = finished
+    assert jobs(output)["session"] == SESSIONS
+    assert jobs(output)["run"] == SESSIONS * LEVELS
+    assert "report: results/small/report/report.html" in output
+    assert len(workspace.launches()) == SESSIONS
+    assert not workspace.processes()
+
+
+def test_progress_is_shown(finished):
+    _, output = finished
+    assert "[1/7, about " in output
+    assert f"[{SESSIONS}/7, about " in output
+    assert "level 4: 8 warm-up and 16 requests" in output
+
+
+def test_sessions_ran_in_the_order_of_the_plan(finished):
+    workspace, _ = finished
+    runs = pd.read_parquet(workspace.results / "aggregate" / "runs.parquet").sort_values(
+        "started_at"
+    )
+    assert runs["rank"].is_monotonic_increasing
+    assert runs["usable"].all(), runs[["gates_failed", "gate_texts"]]
+
+
+def test_every_number_is_read_back_from_the_runs(finished):
+    workspace, _ = finished
+    runs = pd.read_parquet(workspace.results / "aggregate" / "runs.parquet").set_index("run_hash")
+    for path in workspace.runs():
+        rows, metadata = read_run_parquet(path)
+        frame = rows.to_pandas()
+        row = runs.loc[metadata["run_hash"]]
+        assert row["requests"] == len(frame)
+        assert row["ttft_mean_s"] == pytest.approx(
+            frame.loc[frame["first_token_s"].notna(), "ttft_s"].mean(), rel=0.2
+        )
+        assert (frame["output_tokens"] == 8).all()
+        assert metadata["provenance"]["command"]
+
+
+def test_the_verdict_and_the_word_simulated(finished):
+    workspace, _ = finished
+    comparisons = pd.read_parquet(workspace.results / "statistics" / "comparisons.parquet")
+    throughput = comparisons[comparisons["metric"] == "output_throughput_tok_s"]
+    assert set(throughput["verdict"]) == {"faster"}
+    for name in ("report.html", "report.md"):
+        text = (workspace.results / "report" / name).read_text()
+        assert "SIMULATED" in text
+        assert "It has no kernel without the treatment." in text
+
+
+def test_again_there_is_nothing_to_do(finished):
+    workspace, _ = finished
+    assert jobs(workspace.run("--cores", "1", "report")) == {}
+
+
+def test_one_figure_alone(finished):
+    workspace, _ = finished
+    figure = workspace.results / "figures" / "throughput.svg"
+    before = figure.read_bytes()
+    figure.unlink()
+    assert jobs(workspace.run("--cores", "1", "results/small/figures/throughput.svg")) == {
+        "throughput_figure": 1
+    }
+    assert figure.read_bytes() == before
+    assert len(workspace.launches()) == SESSIONS
+
+
+def test_editing_a_gate_measures_nothing(finished):
+    workspace, _ = finished
+    measured, launches = workspace.measured(), workspace.launches()
+    workspace.study["gates"]["failed_max"] = 0.5
+    counts = jobs(workspace.run("--cores", "1", "report"))
+    assert "session" not in counts
+    assert counts["run"] == SESSIONS * LEVELS
+    assert counts["write_report"] == 1
+    assert workspace.launches() == launches
+    assert workspace.measured() == measured
+
+
+def test_editing_the_workload_measures_anew_and_back_costs_nothing(finished):
+    workspace, _ = finished
+    measured, runs = workspace.measured(), checksums(workspace.runs())
+    workspace.study["workload"]["output_tokens"] = 6
+    assert jobs(workspace.run("--cores", "1", "report"))["session"] == SESSIONS
+    assert len(workspace.launches()) == 2 * SESSIONS
+    assert measured.items() < workspace.measured().items()
+    assert checksums(workspace.runs()) != runs
+    workspace.study["workload"]["output_tokens"] = 8
+    workspace.run("--cores", "1", "report")
+    assert len(workspace.launches()) == 2 * SESSIONS
+    assert checksums(workspace.runs()) == runs
+
+
+def test_measuring_one_run_again(finished):
+    """The README's recipe: move the record away, force its session."""
+    workspace, _ = finished
+    session = "results/small/sessions/toy/fast/block-2.json"
+    _, metadata = read_run_parquet(
+        workspace.results / "runs/toy/fast/block-2/concurrency-4.parquet"
+    )
+    record = workspace.results / "store" / metadata["run_hash"]
+    record.rename(workspace.folder / "old-record")
+    before, launches = workspace.measured(), len(workspace.launches())
+    workspace.run("--cores", "1", "report", "--forcerun", session)
+    assert len(workspace.launches()) == launches + 1
+    assert (record / "run.json").is_file()
+    assert before.items() < workspace.measured().items()
