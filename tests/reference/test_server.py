@@ -100,7 +100,7 @@ def test_several_events_to_a_write(tmp_path: Path) -> None:
 
 def test_the_truth_is_what_the_client_sees(tmp_path: Path) -> None:
     with serving("--ttft-ms", "30", "--itl-ms", "10", "--jitter-ms", "3", "--seed", "4") as server:
-        record, rows = measured(server, tmp_path)
+        record, rows = measured(server, tmp_path, concurrency=1, requests=10)
         truth = server.truth()
         assert server.truth()["streams"] == []
     sent = {row["received_ns"]: row["sent_ns"] for row in truth["streams"]}

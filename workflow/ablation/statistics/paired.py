@@ -142,7 +142,7 @@ def hedges_g(m: Moments) -> Floats:
     correction = np.exp(special.gammaln(f / 2) - special.gammaln((f - 1) / 2)) / np.sqrt(f / 2)
     d = np.where(m.sd > 0, m.mean / np.where(m.sd > 0, m.sd, 1.0), np.nan)
     flat = np.where(m.mean == 0, 0.0, np.copysign(np.inf, m.mean))
-    return np.where(m.sd == 0, flat, d) * correction
+    return np.asarray(np.where(m.sd == 0, flat, d) * correction)
 
 
 def holm(p: Floats) -> Floats:

@@ -85,6 +85,36 @@ COMPARISONS = _fields(
     ("text", _TEXT, "", "the row as one sentence"),
 )
 
+VARIABILITY = _fields(
+    ("model", _TEXT, "", "model of the study"),
+    ("arm", _TEXT, "", "arm of the factor"),
+    ("concurrency", _INT, "requests", "level: requests in flight"),
+    ("metric", _TEXT, "", "column of aggregate/runs.parquet"),
+    ("n", _INT, "launches", "usable launches with a value"),
+    ("within_percent", _REAL, "%", "spread of slices of a window within a launch"),
+    ("between_percent", _REAL, "%", "spread between launches without the part within"),
+    ("between_share", _REAL, "1", "share of the variance that lies between launches"),
+    ("p_one_mode", _REAL, "1", "p of one group of launches (Engelman and Hartigan 1969)"),
+    ("low_blocks", pa.list_(_INT), "", "blocks of the lower mode, if there are two"),
+    ("variance_ratio", _REAL, "1", "variance of the log, arm / baseline, over paired blocks"),
+    ("variance_ratio_low", _REAL, "1", "its lower limit (Pitman and Morgan 1939)"),
+    ("variance_ratio_high", _REAL, "1", "its upper limit"),
+    ("p_variance", _REAL, "1", "p of equal variances"),
+)
+
+DECISIONS = _fields(
+    ("model", _TEXT, "", "model of the study"),
+    ("arm", _TEXT, "", "arm that is compared with the baseline"),
+    ("concurrency", _INT, "requests", "level: requests in flight"),
+    ("blocks", _INT, "blocks", "complete blocks so far"),
+    ("settled_at", _INT, "blocks", "look that settled the verdict; 0: open"),
+    ("verdict", _TEXT, "", "verdict with the looks accounted for"),
+    ("low_percent", _REAL, "%", "lower limit, repeated confidence interval"),
+    ("high_percent", _REAL, "%", "upper limit, repeated confidence interval"),
+    ("stop", pa.bool_(), "", "the model needs no more blocks"),
+    ("saved", _INT, "launches", "planned launches of the model that are not needed"),
+)
+
 
 def to_table(frame: DataFrame, schema: pa.Schema, **metadata: Any) -> pa.Table:
     """The frame in this schema and column order; ``metadata`` joins the file's ``ablation`` key.

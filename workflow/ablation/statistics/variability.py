@@ -22,7 +22,7 @@ _MODE_SAMPLES = 20_000
 
 
 def variance_ratio(
-    x: ArrayLike, y: ArrayLike, confidence: float = 0.95
+    x: Floats, y: Floats, confidence: float = 0.95
 ) -> tuple[float, float, float, float]:
     """Ratio of the variances of paired values, ``var(x) / var(y)``, its interval, and p of equality.
 
@@ -32,7 +32,6 @@ def variance_ratio(
     Sources: Pitman (1939), Biometrika 31, 9-12; Morgan (1939), Biometrika 31, 13-19. NaN where the
     ratio cannot be had: below 3 pairs, or a variance of 0 on either side.
     """
-    x, y = np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64)
     both = np.isfinite(x) & np.isfinite(y)
     x, y = x[both], y[both]
     nothing = (float("nan"),) * 4
@@ -146,8 +145,8 @@ def variability(runs: DataFrame, plan: Mapping[str, Any]) -> DataFrame:
         other = cells.row.get((model, baseline, level))
         if arm != baseline and other is not None:
             both = (cells.absent[i] == Absent.NO) & (cells.absent[other] == Absent.NO)
-            pair = (np.log(cells.values[j][both]) for j in (i, other))
-            ratio = variance_ratio(*pair, confidence=confidence)
+            ours, theirs = np.log(values[both]), np.log(cells.values[other][both])
+            ratio = variance_ratio(ours, theirs, confidence)
         rows.append(
             {
                 "model": model,
