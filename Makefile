@@ -1,7 +1,7 @@
 # make report   sets up everything, runs the default study on real vLLM, ends with a report
 # make test     sets up everything, passes the tests
 PYTHON ?= python3
-CORES ?= 1
+CORES ?= all
 PIP = -m pip install --quiet --disable-pip-version-check --no-deps
 
 .PHONY: report test setup setup-workflow lint format docs clean-environments
