@@ -15,7 +15,6 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from scipy import stats
 
 from ablation.client.failures import WRONG_LENGTH
 from ablation.run.metrics import slice_rates
@@ -224,6 +223,9 @@ def _steady_state(summary: dict[str, Any], rows: pa.Table, t: Thresholds) -> Any
     if not len(rates) or rates.mean() == 0:
         text = "not observed: there is no window"
         return _gate("steady_state", True, None, t.trend_max, text)
+    # Here, not above: it takes half a second to import, and there is one job a run.
+    from scipy import stats
+
     fit = stats.linregress(range(TREND_SLICES), rates)
     change = float(fit.slope) * (TREND_SLICES - 1) / float(rates.mean())
     passed = abs(change) <= t.trend_max or float(fit.pvalue) >= t.trend_p

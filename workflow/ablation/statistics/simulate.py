@@ -1,14 +1,14 @@
 """Studies with known truth, to test the statistics: what they claim against what is so.
 
-A launch's log throughput is the sum of: the block (shared by its launches), a drift with time, the
-launch itself (shared by its levels), and the run. The truth is ``log(1 + effect)`` for the arm that is
-not the baseline. Everything is made for many studies at once.
+A launch's log throughput is the sum of a drift with time, the launch itself (shared by its levels) and
+the run; what a block's launches share cancels in its pair and is left out. The truth is
+``log(1 + effect)`` for the arm that is not the baseline. Everything is made for many studies at once.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -39,7 +39,6 @@ class Cell:
     name: str
     launch: tuple[float, float] = (1.0, 1.0)
     run: float = 0.3
-    block: float = 0.5
     tails: float | None = None
     slow_mode: float = 0.0
     mode_gap: float = 0.0
@@ -76,7 +75,6 @@ def log_ratios(
         launch += cell.drift / 100 * when[arm]
         runs = rng.standard_normal((studies, LEVELS, blocks)) * cell.run / 100
         difference += sign * (launch[:, None, :] + runs)
-    # The block's own term is the same for both arms: it cancels in the pair, whatever its size.
     return difference + np.log1p(effect_percent / 100)
 
 
@@ -208,11 +206,6 @@ def calibrate_sequential(
         "launches_saved": float(1 - ends.mean() / most),
         "sequential": True,
     }
-
-
-def at_margin(cell: Cell) -> Cell:
-    """The cell without drift: what the assumptions of the t interval hold for."""
-    return replace(cell, drift=0.0)
 
 
 def records(

@@ -1,0 +1,89 @@
+"""Gathering runs: complete, in the plan's order, and never a stale one."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+
+from ablation.aggregate.aggregate import RUNS, aggregate, write_aggregate
+from ablation.errors import UserError
+from ablation.run.schema import RUN, read_run_metadata, write_run_parquet
+from ablation.study.load import StudyError
+
+METADATA = {
+    "study": "s",
+    "launch_id": "launch-1",
+    "started_at": "2026-01-01T00:00:00+00:00",
+    "ended_at": "2026-01-01T00:01:00+00:00",
+    "usable": True,
+    "gates": [
+        {"gate": "failures", "passed": True, "text": "none"},
+        {"gate": "g", "passed": False, "text": "why"},
+    ],
+    "summary": {
+        "requests": 3,
+        "output_throughput_tok_s": 12.5,
+        "batch_throughput_tok_s": [1.0, 2.0],
+    },
+}
+
+
+def plan_of(*hashes: str) -> dict:
+    sessions = [
+        {
+            "model": "m",
+            "arm": "a",
+            "block": n,
+            "rank": n,
+            "session_hash": f"s{n}",
+            "levels": [{"run_hash": h}],
+        }
+        for n, h in enumerate(hashes, start=1)
+    ]
+    return {"study": "s", "config_hash": "c", "sessions": sessions}
+
+
+def write(path: Path, run_hash: str, block: int) -> Path:
+    identity = {"model": "m", "arm": "a", "block": block, "concurrency": 4, "run_hash": run_hash}
+    write_run_parquet(path, RUN.empty_table(), METADATA | identity)
+    return path
+
+
+@pytest.fixture
+def paths(tmp_path) -> list[Path]:
+    return [write(tmp_path / f"{n}.parquet", f"h{n}", n) for n in (2, 1)]
+
+
+def test_rows_follow_the_plan_and_the_schema(paths, tmp_path):
+    plan = plan_of("h1", "h2")
+    table = aggregate(paths, plan)
+    assert table.schema.equals(RUNS)
+    assert table["run_hash"].to_pylist() == ["h1", "h2"]
+    row = table.to_pylist()[0]
+    assert (row["rank"], row["session_hash"], row["output_throughput_tok_s"]) == (1, "s1", 12.5)
+    assert (row["gates_failed"], row["gate_texts"]) == (["g"], ["why"])
+    path = tmp_path / "runs.parquet"
+    write_aggregate(table, path, plan)
+    assert len(pd.read_parquet(path)) == 2
+    schema = pq.read_schema(path)
+    assert json.loads(schema.metadata[b"ablation"])["schema"] == "ablation.aggregate/1"
+    assert all(field.metadata[b"description"] for field in schema)
+
+
+def test_a_stale_run_is_refused(paths):
+    with pytest.raises(StudyError, match=r"1\.parquet: was measured under another configuration"):
+        aggregate(paths, plan_of("h2", "h3"))
+
+
+def test_a_missing_run_is_refused(paths):
+    with pytest.raises(StudyError, match="1 runs of the plan are missing, the first h3"):
+        aggregate(paths, plan_of("h1", "h2", "h3"))
+
+
+def test_an_unreadable_file_is_named(paths):
+    shutil.copy(__file__, paths[0])
+    with pytest.raises(UserError, match=r"2\.parquet: unreadable run parquet"):
+        read_run_metadata(paths[0])

@@ -1,0 +1,138 @@
+"""A session on the reference server: what is kept, what is resumed, what a failure leaves."""
+
+import io
+import json
+import shutil
+
+import pytest
+
+from ablation.plan.schedule import Schedule
+from ablation.run.derive import derive_run
+from ablation.session.progress import Progress, measured_sessions, seconds_left
+from ablation.session.server import ServerError
+from ablation.session.session import run_session
+from ablation.session.store import Store
+from ablation.study.catalogue import Catalogue
+from ablation.study.load import load_study
+from tests.workflow.conftest import CATALOGUE, STUDY
+
+GATES = load_study(STUDY, "test").gates.model_dump()
+SLO = {"ttft_s": None, "tpot_s": None, "e2e_s": None}
+
+
+def schedule(**server_args: object) -> Schedule:
+    study = json.loads(json.dumps(STUDY))
+    study["models"] = {"toy": study["models"]["toy"]}
+    study["server"]["args"] |= server_args
+    return Schedule(load_study(study, "test"), Catalogue.model_validate(CATALOGUE))
+
+
+def measure(plan: Schedule, store: Store, **options) -> tuple[dict, str]:
+    words = io.StringIO()
+    session = plan.plan["sessions"][0]
+    evidence = run_session(plan.study, session, store, Progress([words], "test:"), **options)
+    return evidence, words.getvalue()
+
+
+@pytest.fixture
+def store(tmp_path) -> Store:
+    return Store(tmp_path / "store")
+
+
+def test_measured_once_then_found(store):
+    plan = schedule()
+    evidence, words = measure(plan, store)
+    assert [run["concurrency"] for run in evidence["runs"]] == [1, 4]
+    assert "level 4: measured in" in words
+    (launch,) = evidence["launches"]
+    assert launch["treatment"]["passed"] is True
+    assert launch["exit"]["how"] == "stopped by the session"
+    assert launch["hardware"]["cpus"] >= 1
+    again, words = measure(plan, store)
+    assert "nothing to measure" in words
+    assert again == evidence
+    assert measured_sessions(plan.plan, store) == {plan.plan["sessions"][0]["id"]}
+    assert seconds_left(plan.plan, store, 1.0) < seconds_left(
+        plan.plan, Store(store.folder / "empty"), 1.0
+    )
+
+
+def test_only_the_missing_level_is_measured(store):
+    plan = schedule()
+    first, _ = measure(plan, store)
+    kept, lost = (run["run_hash"] for run in first["runs"])
+    shutil.rmtree(store.run(lost))
+    stamp = (store.run(kept) / "reads.parquet").stat().st_mtime_ns
+    second, words = measure(plan, store)
+    assert "level 1:" not in words
+    assert (store.run(kept) / "reads.parquet").stat().st_mtime_ns == stamp
+    assert len(second["launches"]) == 2
+    assert second["runs"][0] == first["runs"][0]
+    assert second["runs"][1]["launch_id"] != first["runs"][1]["launch_id"]
+
+
+def test_a_server_that_dies_under_load_keeps_its_evidence_and_is_no_data(store):
+    plan = schedule(fault="death:30")  # in the second level
+    with pytest.raises(
+        ServerError, match=r"level 4: the server's process ended .* requests into the level"
+    ):
+        measure(plan, store)
+    one, four = (level["run_hash"] for level in plan.plan["sessions"][0]["levels"])
+    assert store.has(one)
+    assert not store.has(four)
+    (folder,) = store.folder.glob("launch-*")
+    assert (folder / "failed-concurrency-4" / "requests.parquet").is_file()
+    launch = store.launch(folder.name)
+    assert launch["exit"]["how"] == "ended by itself"
+    assert "level 4" in launch["error"]
+
+
+def test_secrets_reach_the_server_and_no_file(store):
+    plan = schedule()
+    server = plan.study.server.model_copy(update={"pass_env": ["MY_TOKEN"]})
+    plan.study = plan.study.model_copy(update={"server": server})
+    measure(plan, store, shell={"PATH": "/usr/bin:/bin", "MY_TOKEN": "s3cret-value"})
+    files = [path for path in store.folder.rglob("*") if path.is_file()]
+    assert len(files) >= 8
+    assert not [path for path in files if b"s3cret-value" in path.read_bytes()]
+
+
+def test_a_full_disk_is_told_before_the_launch(store, monkeypatch):
+    monkeypatch.setattr(
+        shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(10**9, 10**9 - 1000, 1000)
+    )
+    with pytest.raises(OSError, match=r"only 0 MB are free .* nothing was started"):
+        measure(schedule(), store)
+    assert not list(store.folder.glob("launch-*"))
+
+
+def test_a_run_derives_to_the_same_bytes(store, tmp_path):
+    plan = schedule()
+    evidence, _ = measure(plan, store)
+    run_hash = evidence["runs"][1]["run_hash"]
+    paths = [tmp_path / name / "run.parquet" for name in ("a", "b")]
+    for path in paths:
+        derive_run(store, run_hash, path, study="small", gates=GATES, slo=SLO)
+    assert paths[0].read_bytes() == paths[1].read_bytes()
+
+
+@pytest.mark.parametrize(("required", "usable"), [(True, False), (False, True)])
+def test_a_treatment_that_did_not_happen_does_not_count(store, tmp_path, required, usable):
+    plan = schedule()
+    arms = {
+        name: arm.model_copy(update={"evidence": "kernel of gold"})
+        for name, arm in plan.study.factor.arms.items()
+    }
+    plan.study = plan.study.model_copy(
+        update={"factor": plan.study.factor.model_copy(update={"arms": arms})}
+    )
+    evidence, _ = measure(plan, store)
+    gates = GATES | {"treatment": required}
+    run_hash = evidence["runs"][0]["run_hash"]
+    metadata = derive_run(
+        store, run_hash, tmp_path / "run.parquet", study="small", gates=gates, slo=SLO
+    )
+    gate = metadata["gates"][-1]
+    assert gate["gate"] == "treatment"
+    assert "no line of the server's log matches 'kernel of gold'" in gate["text"]
+    assert metadata["usable"] is usable
