@@ -14,12 +14,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ablation.figures.style import LINES, MARKERS, MUTED, look, new_figure, save
-from ablation.statistics.simulate import EFFECT_PERCENT, LEVELS, MARGIN_PERCENT, records
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 from seaborn import color_palette
+
+from ablation.figures.style import LINES, MARKERS, MUTED, look, new_figure, save
+from ablation.statistics.simulate import EFFECT_PERCENT, LEVELS, MARGIN_PERCENT, records
 
 BLOCKS = (3, 5, 6, 10)
 EFFECTS = (1, 2, 3, 4, 6, 10)
@@ -73,7 +74,7 @@ def draw(rows: Records) -> Figure:
             ax.yaxis.set_major_formatter(PercentFormatter(1))
         for i, n in enumerate(BLOCKS):
             row = next(r for r in fixed if r["n_blocks"] == n)
-            power = [r for r in (row.get(f"power_at_{e}_percent", row["power"]) for e in EFFECTS)]
+            power = [row.get(f"power_at_{effect}_percent", row["power"]) for effect in EFFECTS]
             _line(last, EFFECTS, power, i, colors[i], f"{n} blocks")
         last.set_title(f"Power, {cells[0]}")
         last.set_xlabel("True effect (%)")

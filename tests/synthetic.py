@@ -93,7 +93,7 @@ def make_plan(
             "arms": {
                 arm: {
                     "label": f"AITER {arm}",
-                    "env": {"AITER": arm},
+                    "env": {"AITER": arm.removesuffix("-again")},
                     "args": {},
                     "evidence": f"Using {arm}",
                 }

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from ablation.plan.cost import detectable_percent, expected_output_tok_s, sign_flip_floor
-from ablation.plan.plan import build_plan, plan_text
+from ablation.plan.plan import build_plan
+from ablation.plan.text import plan_text
 from ablation.study.catalogue import read_catalogue
 from ablation.study.config import Expect
 from ablation.study.load import StudyError, read_study

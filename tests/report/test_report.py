@@ -4,6 +4,7 @@ import base64
 import re
 from html import escape as html_escape
 from html.parser import HTMLParser
+from pathlib import Path
 
 import pytest
 
@@ -11,6 +12,9 @@ from ablation.report import build_context, render_html, render_markdown
 from ablation.report.content import seconds, significant
 from ablation.report.render import escape_markdown, fence
 from ablation.statistics import PRIMARY, compare, summarise, tables
+from ablation.statistics.audit import audit, read_published
+from ablation.statistics.sequential import decide
+from ablation.statistics.variability import variability
 from tests.synthetic import make_plan, make_runs, make_sessions
 
 SVG = b'<svg xmlns="http://www.w3.org/2000/svg" width="1" height="1"/>'
@@ -254,3 +258,37 @@ def test_a_fence_cannot_be_closed_from_within():
     marks = fenced.splitlines()[0]
     assert len(marks) == 5
     assert marks not in text
+
+
+def test_spread_early_stopping_and_audit_have_sections(figures, tmp_path):
+    plan = make_plan(arms=("off", "on", "off-again"), blocks=10)
+    runs = make_runs(plan, effect_percent=6.0, cov_percent=0.5)
+    slow = (runs["arm"] == "on") & (runs["block"].isin([2, 5])) & (runs["concurrency"] == 4)
+    runs.loc[slow, PRIMARY] *= 0.8
+    published = Path(__file__).parents[2] / "config" / "published" / "aiter-ablation.csv"
+    tables.write(variability(runs, plan), tables.VARIABILITY, tmp_path / "v.parquet")
+    context = build_context(
+        plan, make_sessions(plan), runs, summarise(runs, plan), compare(runs, plan), figures,
+        variability=tables.read(tmp_path / "v.parquet"), decisions=decide(runs, plan),
+        audit=audit(read_published(published)), audit_source="config/published/aiter-ablation.csv",
+    )  # fmt: skip
+    html, markdown = render_html(context), render_markdown(context)
+    check(html)
+    for text in (html, markdown):
+        assert "blocks 2, 5 form a slower mode" in text
+        assert "A/A floor, GQA small" in text
+        assert "launches saved" in text
+        assert "concurrency 200 and 500 were never reached" in text
+        assert "not a regression, and not shown to be equal" in text
+
+
+def test_every_claim_about_a_published_table_is_text_only(figures, tmp_path):
+    published = Path(__file__).parents[2] / "config" / "published" / "aiter-ablation.csv"
+    table = read_published(published).assign(model=ATTACK)
+    plan = make_plan()
+    runs = make_runs(plan)
+    context = build_context(
+        plan, [], runs, summarise(runs, plan), compare(runs, plan), figures, audit=audit(table)
+    )
+    assert "<script>alert" not in render_html(context)
+    assert "<script" not in render_markdown(context)

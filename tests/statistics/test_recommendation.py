@@ -3,6 +3,8 @@
 import pytest
 
 from ablation.statistics import compare
+from ablation.statistics.metrics import PRIMARY
+from ablation.statistics.noise import noise_floor
 from ablation.statistics.recommendation import levels_words, recommend
 from tests.synthetic import make_plan, make_runs
 
@@ -39,8 +41,8 @@ def test_the_example_of_a_mixed_study():
     got = study(verdicts, more_blocks=[4, *[float("nan")] * 6])
     assert got.action == "partly"
     assert got.sentence == (
-        "GQA small: use AITER on from concurrency 100 to 500, the highest measured: more output "
-        "throughput; either will do at concurrency 5 to 50: equivalent within ±2 %; inconclusive "
+        "GQA small: use AITER on from concurrency 100 to 500, the highest measured: +3.0 % to "
+        "+4.0 % output throughput; either will do at concurrency 5 to 50: equivalent within ±2 %; inconclusive "
         "at concurrency 1, about 4 more blocks to settle it."
     )
     assert len(got.reasons) == 7
@@ -74,3 +76,28 @@ def test_hopeless_and_too_few_are_told_apart():
 def test_nothing_compared_nothing_said():
     plan = make_plan(single_only=True)
     assert recommend(compare(make_runs(plan), plan), plan) == []
+
+
+def test_an_a_a_arm_is_never_recommended():
+    plan = make_plan(arms=("off", "on", "off-again"), levels=(1, 5))
+    runs = make_runs(plan, effect_percent=0.0, cov_percent=0.2)
+    by_arm = {r.arm: r for r in recommend(compare(runs, plan), plan)}
+    assert by_arm["off-again"].action == "noise"
+    assert "has the settings of AITER off (A/A)" in by_arm["off-again"].sentence
+    assert "use " not in by_arm["off-again"].sentence
+    table = compare(make_runs(plan, effect_percent=9.0, cov_percent=0.2), plan)
+    false = {r.arm: r for r in recommend(table, plan)}["off-again"].sentence
+    assert "they differ at every concurrency measured: the noise is not" in false
+
+
+def test_the_noise_floor_stands_beside_each_level():
+    plan = make_plan(arms=("off", "on", "off-again"), levels=(1, 5))
+    table = compare(make_runs(plan, effect_percent=0.0), plan)
+    floor = noise_floor(table, plan)
+    assert set(floor["arm"]) == {"off-again"}
+    row = floor[(floor["metric"] == PRIMARY) & (floor["concurrency"] == 1)].iloc[0]
+    same = table[(table["arm"] == "off-again") & (table["metric"] == PRIMARY)].iloc[0]
+    expected = max(abs(same["low_percent"]), abs(same["high_percent"]))
+    assert row["floor_percent"] == pytest.approx(expected)
+    plain = make_plan()
+    assert noise_floor(compare(make_runs(plain), plain), plain).empty

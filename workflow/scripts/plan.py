@@ -3,8 +3,9 @@
 from pathlib import Path
 
 from ablation.job import job
-from ablation.plan.plan import plan_json, plan_text
+from ablation.plan.plan import plan_json
 from ablation.plan.schedule import Schedule
+from ablation.plan.text import plan_text
 
 
 def main(schedule: Schedule, plan: Path, text: Path) -> None:

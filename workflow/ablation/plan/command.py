@@ -8,7 +8,8 @@ import sys
 from collections.abc import Mapping
 
 from ablation.study.catalogue import Entry, Generate
-from ablation.study.config import ArgValue, Study, whole_number
+from ablation.study.config import Study
+from ablation.study.fields import ArgValue, whole_number
 
 PORT = "{port}"  # filled in at launch: a port is where a server listens, not what is measured
 

@@ -18,7 +18,7 @@ def expected_output_tok_s(expect: Expect, concurrency: int) -> float:
 
 
 def expected_level_s(
-    expect: Expect, concurrency: int, requests: int, output_tokens: int, ramp_s: float
+    expect: Expect, concurrency: int, requests: int, output_tokens: float, ramp_s: float
 ) -> float:
     """Seconds that so many requests take at a level."""
     return requests * output_tokens / expected_output_tok_s(expect, concurrency) + ramp_s

@@ -7,6 +7,8 @@ import json
 import math
 from typing import Any
 
+from ablation.client.workload import read_prompts
+from ablation.places import here_or_home
 from ablation.plan.command import (
     GENERATED,
     gpus,
@@ -17,7 +19,6 @@ from ablation.plan.command import (
 )
 from ablation.plan.cost import (
     detectable_percent,
-    duration_text,
     expected_level_s,
     sign_flip_floor,
 )
@@ -26,6 +27,7 @@ from ablation.plan.spec import run_spec, session_spec, spec_hash
 from ablation.study.catalogue import Catalogue, Entry, Verdict, entry_of, support_of
 from ablation.study.config import Study
 from ablation.study.load import StudyError
+from ablation.study.workload import Length
 
 SCHEMA = "ablation.plan/1"
 DEFAULT_VOCABULARY = 32000  # of a model whose config.json cannot be seen from here
@@ -135,12 +137,16 @@ def _session(study: Study, entry: Entry, model: str, arm: str, block: int, rank:
             "ramp_s": work.ramp_s,
             "request_timeout_s": work.request_timeout_s,
             "route": work.route,
-            "input_tokens": work.input_tokens,
-            "output_tokens": work.output_tokens,
+            "input_tokens": _tokens(work.input_tokens),
+            "output_tokens": _tokens(work.output_tokens),
             "vocabulary": _vocabulary(study, entry, model),
             # Without the arm: both arms of a block are asked the same questions.
             "prompt_seed": f"{study.seed}/{model}/{block}/{level}",
         }
+        if work.prompts is not None:
+            load["prompts"] = prompts_digest(work.prompts)
+        if work.image is not None:
+            load["image"] = work.image.model_dump()
         levels.append(
             {
                 "concurrency": level,
@@ -148,7 +154,11 @@ def _session(study: Study, entry: Entry, model: str, arm: str, block: int, rank:
                 "warmup_requests": warmup,
                 "run_hash": spec_hash(run_spec(spec, load)),
                 "expected_s": expected_level_s(
-                    expect, level, load["requests"] + warmup, work.output_tokens, work.ramp_s
+                    expect,
+                    level,
+                    load["requests"] + warmup,
+                    mean_tokens(work.output_tokens),
+                    work.ramp_s,
                 ),
                 "load": load,
             }
@@ -168,6 +178,25 @@ def _session(study: Study, entry: Entry, model: str, arm: str, block: int, rank:
         "levels": levels,
         "expected_s": expect.start_s + expect.stop_s + sum(level["expected_s"] for level in levels),
     }
+
+
+def prompts_digest(path: str) -> str:
+    """Hash of a prompt file's content: another file of the same name is another measurement.
+
+    Every line is read, so that a bad one is refused here. Raises WorkloadError with file and line.
+    """
+    file = here_or_home(path)
+    read_prompts(file)
+    return hashlib.sha256(file.read_bytes()).hexdigest()[:16]
+
+
+def mean_tokens(length: int | Length) -> float:
+    """Expected tokens of a fixed or distributed length."""
+    return length if isinstance(length, int) else length.mean
+
+
+def _tokens(length: int | Length) -> int | dict[str, Any]:
+    return length if isinstance(length, int) else length.model_dump()
 
 
 def _vocabulary(study: Study, entry: Entry, model: str) -> int:
@@ -234,60 +263,3 @@ def _warnings(study: Study, support: dict[str, Verdict], blocks: dict[str, int])
                 f"(models.{model}.vocabulary)"
             )
     return found
-
-
-def plan_text(plan: Plan, done: set[str] | None = None) -> str:
-    """The plan as a person reads it on a terminal. `done` holds the ids of sessions already measured."""
-    done = done or set()
-    factor = plan["factor"]
-    lines = [f"{plan['title']}  [study {plan['study']}]", ""]
-    lines.append(
-        f"factor    {factor['title']}: "
-        + ", ".join(
-            f"{arm}{' (baseline)' if arm == factor['baseline'] else ''}" for arm in factor["arms"]
-        )
-    )
-    lines.append(
-        f"levels    {', '.join(map(str, plan['levels']))} requests in flight; "
-        f"{plan['workload']['input_tokens']} input and {plan['workload']['output_tokens']} output tokens"
-    )
-    lines += ["", "models"]
-    for name, model in plan["models"].items():
-        runs = ", ".join(model["arms"]) or "none"
-        blocks = f"; {model['blocks']} blocks" if model["arms"] else ""
-        lines.append(f"  {name}: {model['status']}; arms {runs}{blocks}")
-        if model["status"] != "toggle":
-            lines.append(f"      {model['reason']}  [{model['source']}]")
-    first = plan["sessions"][0]
-    lines += ["", "requests per level (and warm-up)"]
-    for level in first["levels"]:
-        lines.append(
-            f"  {level['concurrency']:>5}: {level['requests']} (+{level['warmup_requests']})"
-        )
-    lines += ["", "sessions in launch order"]
-    for session in plan["sessions"]:
-        mark = (
-            "measured" if session["id"] in done else f"about {duration_text(session['expected_s'])}"
-        )
-        lines.append(f"  {session['rank']:>4}  {session['id']:<44} {mark}")
-    lines += ["", "commands (first launch of each model and arm)"]
-    seen = set()
-    for session in plan["sessions"]:
-        cell = (session["model"], session["arm"])
-        if cell not in seen:
-            seen.add(cell)
-            env = " ".join(f"{k}={v}" for k, v in session["env"].items())
-            lines += [
-                f"  {session['model']}, {session['arm']}",
-                f"    {env} {' '.join(session['command'])}",
-            ]
-    if plan["warnings"]:
-        lines += ["", "warnings", *(f"  {warning}" for warning in plan["warnings"])]
-    left = sum(s["expected_s"] for s in plan["sessions"] if s["id"] not in done)
-    hours = f", {plan['gpu_hours']:.1f} GPU-hours" if plan["gpu_hours"] else ""
-    lines += [
-        "",
-        f"{len(plan['sessions'])} sessions, about {duration_text(plan['expected_s'])} in all{hours}; "
-        f"{len(plan['sessions']) - len(done)} left, about {duration_text(left)}",
-    ]
-    return "\n".join(lines) + "\n"

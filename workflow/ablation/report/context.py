@@ -9,8 +9,9 @@ from typing import Any
 
 from pandas import DataFrame
 
-from ablation.report import doubt, provenance, results
+from ablation.report import doubt, provenance, results, spread
 from ablation.report.content import Figure, Section
+from ablation.statistics.audit import Audit
 from ablation.statistics.metrics import PRIMARY
 
 TITLES = {
@@ -29,11 +30,17 @@ def build_context(
     arms: DataFrame,
     comparisons: DataFrame,
     figures: Mapping[str, Path],
+    *,
+    variability: DataFrame | None = None,
+    decisions: DataFrame | None = None,
+    audit: Audit | None = None,
+    audit_source: str = "",
 ) -> dict[str, Any]:
     """All that the report says. ``figures``: name (as in its file's name) to an SVG or PNG file.
 
     ``runs`` is the aggregate, ``arms`` and ``comparisons`` the statistics' tables (empty ones are
-    fine). Verdict first, then the table by level, then everything needed to doubt it.
+    fine). ``variability``, ``decisions`` (of a study that may stop early) and ``audit`` (of a published
+    table, read from ``audit_source``) have sections where they are given. Verdict first, then the table by level, then everything needed to doubt it.
     """
     drawn = {name: _figure(plan, name, path, comparisons) for name, path in figures.items()}
     first = results.verdict(plan, runs, comparisons)
@@ -41,11 +48,17 @@ def build_context(
         first.figures = [drawn["difference"]]
     levels = results.levels(plan, arms, comparisons)
     levels.figures = [figure for name, figure in drawn.items() if name != "difference"]
+    optional: list[Section | None] = [
+        spread.variability(plan, comparisons, variability) if variability is not None else None,
+        spread.early(plan, decisions),
+        spread.published(audit, audit_source),
+    ]
     sections: list[Section] = [
         first,
         levels,
         results.latencies(plan, comparisons),
         results.findings(plan, comparisons),
+        *(section for section in optional if section is not None),
         doubt.gates(plan, runs),
         doubt.treatment(plan, sessions),
         doubt.constraints(plan),

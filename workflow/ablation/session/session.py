@@ -17,8 +17,8 @@ from typing import Any
 from ablation.client.load import LoadError, LoadSpec, ServerDied, drive
 from ablation.client.load import Progress as LoadProgress
 from ablation.client.record import write_record
-from ablation.client.workload import Workload, fixed, seed_of
-from ablation.places import HOME, executable
+from ablation.client.workload import Image, Length, Workload, fixed, seed_of
+from ablation.places import HOME, executable, here_or_home
 from ablation.plan.plan import Plan
 from ablation.plan.spec import run_spec
 from ablation.session import evidence
@@ -197,7 +197,7 @@ def _measure_level(
             progress.tick(f"level {concurrency}: {at.done}/{at.total} requests")
 
     begin = time.monotonic()
-    spec = load_spec(server.base_url, session["model"], load)
+    spec = load_spec(server.base_url, session["model"], load, study.workload.prompts)
     run = {
         "spec": run_spec(session["spec"], load),
         "run_hash": level["run_hash"],
@@ -227,16 +227,19 @@ def _measure_level(
     progress.say(f"level {concurrency}: measured in {time.monotonic() - begin:.1f} s")
 
 
-def load_spec(url: str, model: str, load: Plan) -> LoadSpec:
-    """What the client is told of a level of the plan."""
+def load_spec(url: str, model: str, load: Plan, prompts: str | None = None) -> LoadSpec:
+    """What the client is told of a level of the plan. `prompts` is the study's prompt file, if any."""
+    image = load.get("image")
     return LoadSpec(
         url=url,
         workload=Workload(
             model=model,
-            isl=fixed(load["input_tokens"]),
-            osl=fixed(load["output_tokens"]),
+            isl=_length(load["input_tokens"]),
+            osl=_length(load["output_tokens"]),
             vocab_size=load["vocabulary"],
             route=load["route"],
+            prompts=str(here_or_home(prompts)) if prompts else None,
+            image=Image(**image) if image else None,
         ),
         concurrency=load["concurrency"],
         requests=load["requests"],
@@ -244,6 +247,18 @@ def load_spec(url: str, model: str, load: Plan) -> LoadSpec:
         warmup_requests=load["warmup_requests"],
         ramp_s=load["ramp_s"],
         timeout_s=load["request_timeout_s"],
+    )
+
+
+def _length(tokens: int | dict[str, Any]) -> Length:
+    if isinstance(tokens, int):
+        return fixed(tokens)
+    return Length(
+        tokens["kind"],
+        mean=tokens["median"] or 0,  # the client calls a lognormal's median so
+        low=tokens["low"],
+        high=tokens["high"],
+        sigma=tokens["sigma"],
     )
 
 

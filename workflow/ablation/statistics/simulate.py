@@ -48,6 +48,7 @@ class Cell:
 
 CELLS = (
     Cell("launches vary by 1 %"),
+    Cell("levels vary by 1 % each on its own", launch=(0.1, 0.1), run=1.0),
     Cell("as published: 0.3 % and 5 %", launch=(0.3, 5.0), run=0.1),
     Cell("as published: 0.1 % and 1 %", launch=(0.1, 1.0), run=0.1),
     Cell("heavy tails (t, 3 df)", tails=3.0),
@@ -75,7 +76,7 @@ def log_ratios(
         launch += cell.drift / 100 * when[arm]
         runs = rng.standard_normal((studies, LEVELS, blocks)) * cell.run / 100
         difference += sign * (launch[:, None, :] + runs)
-    return difference + np.log1p(effect_percent / 100)
+    return np.asarray(difference + np.log1p(effect_percent / 100))
 
 
 def _launch_times(
@@ -214,4 +215,4 @@ def records(
     """Every cell at every number of blocks, then the sequential option at 10 blocks."""
     fixed = [calibrate(cell, n, studies, seed) for cell in CELLS for n in blocks]
     few = sequential_studies or studies
-    return [*fixed, *(calibrate_sequential(cell, 10, few, seed) for cell in CELLS[:4])]
+    return [*fixed, *(calibrate_sequential(cell, 10, few, seed) for cell in CELLS[:5])]

@@ -14,7 +14,8 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.version import Version
 from pydantic import Field, field_validator
 
-from ablation.study.config import Hardware, Name, Settings, Strict, Study, whole_number
+from ablation.study.config import Hardware, Study
+from ablation.study.fields import Name, Settings, Strict, whole_number
 from ablation.study.load import StudyError, read_yaml, validate
 
 Status = Literal["toggle", "required", "incompatible", "default", "unsupported"]

@@ -7,82 +7,12 @@ from it (`make docs`), and a test fails when they drift.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
-NAME = r"^[a-z0-9][a-z0-9._-]*$"
-Name = Annotated[str, Field(pattern=NAME)]
-ArgValue = str | int | float | bool | list[str | int | float] | dict[str, object] | None
-
-# Values of such variables must never stand in a file that is stored; `server.pass_env` names them instead.
-SECRET = re.compile(
-    r"(TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIAL|API_?KEY|ACCESS_?KEY|PRIVATE_?KEY)", re.I
-)
-
-
-def whole_number(args: Mapping[str, ArgValue], name: str, default: int = 1) -> int:
-    """A server argument that counts something. Raises ValueError where it holds anything else."""
-    value = args.get(name)
-    if value is None:
-        return default
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise ValueError(f"args.{name}: {value!r} is not a whole number")
-    return value
-
-
-class Strict(BaseModel):
-    """A field that is not known is an error: a typo must never be a silent default."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
-
-
-class Settings(Strict):
-    """Environment variables and server arguments, laid over those of the server and the model."""
-
-    env: dict[str, str] = Field(
-        default={}, description="Environment variables of the server, `NAME: value`."
-    )
-    args: dict[str, ArgValue] = Field(
-        default={},
-        description=(
-            "Server arguments without the leading dashes: `max-model-len: 2048`. `true` gives the bare flag, "
-            "`false` its `--no-` form, `null` takes away what the server or the model set, "
-            "a mapping is passed as JSON."
-        ),
-    )
-
-    @field_validator("env", mode="before")
-    @classmethod
-    def _env_as_text(cls, env: object) -> object:
-        if not isinstance(env, dict):
-            return env
-        # YAML reads `VLLM_ROCM_USE_AITER: 0` as a number and `on` as a boolean; only the number is unambiguous.
-        for name, value in env.items():
-            if isinstance(value, bool):
-                raise ValueError(
-                    f"{name}: {value!r} is a YAML boolean; write the text that the server must see, in quotes"
-                )
-            if SECRET.search(str(name)):
-                raise ValueError(
-                    f"{name}: its value would be stored with the results; export it in your shell and "
-                    f"list its name under server.pass_env"
-                )
-        return {str(k): str(v) for k, v in env.items()}
-
-    @field_validator("args")
-    @classmethod
-    def _args_without_dashes(cls, args: dict[str, ArgValue]) -> dict[str, ArgValue]:
-        reserved = {"model", "served-model-name", "host", "port", "api-key"}
-        for name in args:
-            if name.startswith("-"):
-                raise ValueError(f"{name}: write it without the dashes, {name.lstrip('-')!r}")
-            if name in reserved:
-                raise ValueError(
-                    f"{name}: set by the workflow; it cannot be an argument of a study"
-                )
-        return args
+from ablation.study.fields import Name, Settings, Strict
+from ablation.study.workload import Workload
 
 
 class Arm(Settings):
@@ -196,41 +126,6 @@ class Design(Strict):
         if sorted(set(levels)) != levels:
             raise ValueError(f"{levels} must ascend without repeats: {sorted(set(levels))}")
         return levels
-
-
-class Requests(Strict):
-    """Requests per level: max(minimum, per_level x concurrency)."""
-
-    minimum: int = Field(default=100, ge=1, description="At least so many at each level.")
-    per_level: float = Field(
-        default=10,
-        ge=3,
-        description="Requests per request in flight. Under 3 a level is more ramp than plateau.",
-    )
-
-
-class Workload(Strict):
-    """What each request asks for."""
-
-    input_tokens: int = Field(default=2048, ge=1, description="Prompt length (ISL).")
-    output_tokens: int = Field(
-        default=512, ge=2, description="Output length (OSL), forced with ignore_eos."
-    )
-    requests: Requests = Requests()
-    warmup_per_level: float = Field(
-        default=2,
-        ge=1,
-        description="Warm-up requests per request in flight, before each level, outside the data.",
-    )
-    ramp_s: float = Field(
-        default=2.0, ge=0, description="The first arrivals of a level are spread over this time."
-    )
-    request_timeout_s: float = Field(
-        default=600, gt=0, description="A request that takes longer has failed."
-    )
-    route: Literal["completions", "chat"] = Field(
-        default="completions", description="OpenAI route."
-    )
 
 
 class Hardware(Strict):

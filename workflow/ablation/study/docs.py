@@ -11,7 +11,7 @@ from annotated_types import Ge, Gt, Le, Lt, MinLen
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from ablation.study import catalogue, config
+from ablation.study import catalogue, config, fields, workload
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -47,8 +47,10 @@ STUDY_PARTS: tuple[tuple[str, type[BaseModel]], ...] = (
     ("factor.arms.*", config.Arm),
     ("models.*", config.Model),
     ("design", config.Design),
-    ("workload", config.Workload),
-    ("workload.requests", config.Requests),
+    ("workload", workload.Workload),
+    ("workload.requests", workload.Requests),
+    ("workload.input_tokens, workload.output_tokens", workload.Length),
+    ("workload.image", workload.Image),
     ("server", config.Server),
     ("expect", config.Expect),
     ("gates", config.Gates),
@@ -147,7 +149,7 @@ def _words(annotation: Any) -> str:
         return _words(annotation.__origin__)
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return annotation.__name__
-    if annotation == config.ArgValue:
+    if annotation == fields.ArgValue:
         return "value"
     choices = [_words(part) for part in inner if part is not NoneType]
     return " or ".join(dict.fromkeys(choices)) or "value"

@@ -1,0 +1,117 @@
+"""Looks while blocks are added: the levels that are spent, and when a model is done."""
+
+import math
+
+import numpy as np
+import pytest
+
+from ablation.statistics import compare, tables
+from ablation.statistics.sequential import decide, look_points, settle, spending
+from tests.synthetic import make_plan, make_runs
+
+MARGIN = math.log(1.02)
+
+
+def test_looks():
+    assert look_points(10) == [6, 8, 10]
+    assert look_points(11) == [6, 8, 10, 11]
+    assert look_points(6) == [6]
+    assert look_points(10, first=3, every=1) == list(range(3, 11))
+
+
+@pytest.mark.parametrize("bad", [(5, 6, 1), (10, 2, 1), (10, 6, 0)])
+def test_looks_that_make_no_sense_are_refused(bad):
+    with pytest.raises(ValueError, match="looks go from"):
+        look_points(*bad)
+
+
+def test_what_is_spent_is_alpha_and_follows_pocock():
+    points = [6, 8, 10]
+    levels = spending(points, 0.05)
+    assert sum(levels) == pytest.approx(0.05)
+    assert levels[0] == pytest.approx(0.05 * math.log(1 + (math.e - 1) * 0.6))
+    assert all(level > 0 for level in levels)
+
+
+def test_one_look_is_the_fixed_design():
+    plan = make_plan(levels=(1, 4, 16), blocks=6)
+    for seed in range(20):
+        runs = make_runs(plan, seed, effect_percent=2.5)
+        fixed = compare(runs, plan)
+        fixed = fixed[fixed["metric"] == "output_throughput_tok_s"]
+        early = decide(runs, plan)
+        assert early["verdict"].tolist() == fixed["verdict"].tolist()
+        assert early["low_percent"].tolist() == pytest.approx(fixed["low_percent"].tolist())
+        assert early["stop"].all()
+
+
+def test_a_settled_verdict_stays_whatever_comes_later():
+    rng = np.random.default_rng(0)
+    good = rng.normal(0.05, 0.002, 6)
+    bad = rng.normal(-0.05, 0.002, 4)
+    settled = settle(np.append(good, bad)[None, :], [6, 8, 10], alpha=0.05, margin=MARGIN)
+    assert settled.verdict == ["faster"]
+    assert settled.at.tolist() == [6]
+
+
+def test_looks_that_have_not_come_settle_nothing():
+    settled = settle(np.full((1, 4), 0.05), [6, 8], alpha=0.05, margin=MARGIN)
+    assert settled.verdict == ["inconclusive"]
+    assert settled.at.tolist() == [0]
+    assert np.isnan(settled.alpha).all()
+
+
+def test_less_latency_is_faster_here_too():
+    x = np.random.default_rng(1).normal(-0.05, 0.002, (1, 6))
+    settled = settle(x, [6], alpha=0.05, margin=MARGIN, higher_is_better=False)
+    assert settled.verdict == ["faster"]
+
+
+def test_a_clear_study_stops_and_counts_what_it_saved(tmp_path):
+    plan = make_plan(blocks=10)
+    runs = make_runs(plan, effect_percent=6.0, cov_percent=0.3)
+    table = decide(runs[runs["block"] <= 6], plan)
+    assert table["stop"].all()
+    assert (table["blocks"] == 6).all()
+    # Four blocks of two arms.
+    assert (table["saved"] == 8).all()
+    tables.write(table, tables.DECISIONS, tmp_path / "d.parquet")
+    assert tables.read(tmp_path / "d.parquet")["stop"].all()
+
+
+def test_an_open_study_goes_on_to_the_most():
+    plan = make_plan(blocks=10)
+    runs = make_runs(plan, effect_percent=2.0, cov_percent=3.0)
+    table = decide(runs[runs["block"] <= 8], plan)
+    assert not table["stop"].any()
+    assert (table["saved"] == 0).all()
+    assert decide(runs, plan)["stop"].all()
+
+
+def test_between_looks_nothing_is_decided():
+    plan = make_plan(blocks=10)
+    runs = make_runs(plan, effect_percent=6.0, cov_percent=0.3)
+    assert not decide(runs[runs["block"] <= 5], plan)["stop"].any()
+    # At 7 blocks the look at 6 has settled it, but a block beyond it was begun: no look is due.
+    assert not decide(runs[runs["block"] <= 7], plan)["stop"].any()
+
+
+def test_a_missing_block_ends_the_row_of_complete_ones():
+    plan = make_plan(blocks=10)
+    runs = make_runs(plan, effect_percent=6.0, cov_percent=0.3)
+    table = decide(runs[runs["block"] != 4], plan)
+    assert (table["blocks"] == 3).all()
+    assert not table["stop"].any()
+
+
+def test_options_come_from_the_design():
+    plan = make_plan(blocks=10)
+    plan["design"]["sequential"] = {"first": 4, "every": 1}
+    runs = make_runs(plan, effect_percent=20.0, cov_percent=0.2)
+    table = decide(runs[runs["block"] <= 4], plan)
+    assert (table["settled_at"] == 4).all()
+
+
+def test_nothing_to_compare():
+    plan = make_plan(single_only=True)
+    assert decide(make_runs(plan), plan).empty

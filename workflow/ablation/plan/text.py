@@ -1,0 +1,72 @@
+"""The plan as a person reads it on a terminal."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ablation.plan.cost import duration_text
+from ablation.plan.plan import Plan
+
+
+def plan_text(plan: Plan, done: set[str] | None = None) -> str:
+    """The plan as a person reads it on a terminal. `done` holds the ids of sessions already measured."""
+    done = done or set()
+    factor = plan["factor"]
+    lines = [f"{plan['title']}  [study {plan['study']}]", ""]
+    lines.append(
+        f"factor    {factor['title']}: "
+        + ", ".join(
+            f"{arm}{' (baseline)' if arm == factor['baseline'] else ''}" for arm in factor["arms"]
+        )
+    )
+    lines.append(
+        f"levels    {', '.join(map(str, plan['levels']))} requests in flight; "
+        f"{_length_text(plan['workload']['input_tokens'])} input and "
+        f"{_length_text(plan['workload']['output_tokens'])} output tokens"
+    )
+    lines += ["", "models"]
+    for name, model in plan["models"].items():
+        runs = ", ".join(model["arms"]) or "none"
+        blocks = f"; {model['blocks']} blocks" if model["arms"] else ""
+        lines.append(f"  {name}: {model['status']}; arms {runs}{blocks}")
+        if model["status"] != "toggle":
+            lines.append(f"      {model['reason']}  [{model['source']}]")
+    first = plan["sessions"][0]
+    lines += ["", "requests per level (and warm-up)"]
+    for level in first["levels"]:
+        lines.append(
+            f"  {level['concurrency']:>5}: {level['requests']} (+{level['warmup_requests']})"
+        )
+    lines += ["", "sessions in launch order"]
+    for session in plan["sessions"]:
+        mark = (
+            "measured" if session["id"] in done else f"about {duration_text(session['expected_s'])}"
+        )
+        lines.append(f"  {session['rank']:>4}  {session['id']:<44} {mark}")
+    lines += ["", "commands (first launch of each model and arm)"]
+    seen = set()
+    for session in plan["sessions"]:
+        cell = (session["model"], session["arm"])
+        if cell not in seen:
+            seen.add(cell)
+            env = " ".join(f"{k}={v}" for k, v in session["env"].items())
+            lines += [
+                f"  {session['model']}, {session['arm']}",
+                f"    {env} {' '.join(session['command'])}",
+            ]
+    if plan["warnings"]:
+        lines += ["", "warnings", *(f"  {warning}" for warning in plan["warnings"])]
+    left = sum(s["expected_s"] for s in plan["sessions"] if s["id"] not in done)
+    hours = f", {plan['gpu_hours']:.1f} GPU-hours" if plan["gpu_hours"] else ""
+    lines += [
+        "",
+        f"{len(plan['sessions'])} sessions, about {duration_text(plan['expected_s'])} in all{hours}; "
+        f"{len(plan['sessions']) - len(done)} left, about {duration_text(left)}",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _length_text(length: int | dict[str, Any]) -> str:
+    if isinstance(length, int):
+        return str(length)
+    return f"{length['low']} to {length['high']} ({length['kind']})"

@@ -1,0 +1,197 @@
+"""How much launches differ, the noise floor, early stopping, and the audit of a published table."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from pandas import DataFrame
+
+from ablation.report.content import (
+    NONE,
+    Cell,
+    Column,
+    Section,
+    Table,
+    count,
+    number,
+    spread,
+)
+from ablation.report.results import label, title
+from ablation.statistics.audit import Audit
+from ablation.statistics.metrics import PRIMARY
+from ablation.statistics.noise import noise_floor
+from ablation.statistics.variability import MODE_P
+
+
+def variability(plan: Mapping[str, Any], comparisons: DataFrame, table: DataFrame) -> Section:
+    """Within and between launches, modes, the arms' variances, and the A/A floor."""
+    section = Section("variability", "How much do launches differ?")
+    if table.empty:
+        section.sentences = ["The spread of the launches was not computed."]
+        return section
+    rows, modes, unequal = [], [], []
+    for row in table.to_dict("records"):
+        where = f"{title(plan, row['model'])}, {label(plan, row['arm'])} at {row['concurrency']}"
+        low = [int(block) for block in row["low_blocks"]]
+        if low:
+            modes.append(f"{where}: blocks {', '.join(map(str, low))} form a slower mode.")
+        p = row["p_variance"]
+        if not math.isnan(p) and p < 1 - float(plan["design"]["confidence"]):
+            unequal.append(
+                f"{where}: the variance is {row['variance_ratio']:.3g} times the baseline's."
+            )
+        share = row["between_share"]
+        rows.append(
+            [
+                Cell(title(plan, row["model"])),
+                Cell(label(plan, row["arm"])),
+                count(row["concurrency"]),
+                count(row["n"]),
+                number(row["within_percent"], 3),
+                number(row["between_percent"], 3),
+                Cell(NONE) if math.isnan(share) else Cell(f"{100 * share:.0f} %", sort=share),
+                Cell("two modes", kind="warn") if low else Cell(NONE if _missing(row) else "one"),
+                spread(
+                    row["variance_ratio"], row["variance_ratio_low"], row["variance_ratio_high"], 3
+                ),
+                number(p, 2),
+            ]
+        )
+    titles = ["Model", "Arm", "Concurrency", "n", "Within a launch (%)", "Between launches (%)"]
+    titles += ["Share between", "Modes", "Variance, arm / baseline", "p"]
+    section.sentences = [
+        "Within: slices of a run's window. Between: launches of the same arm, without the part within. "
+        "More requests help against the first, only more blocks against the second. Two modes are said "
+        f"from 6 launches on, at p < {MODE_P:g} (Engelman and Hartigan 1969); variances are compared by "
+        "block (Pitman and Morgan 1939).",
+        *_noise(plan, comparisons),
+    ]
+    section.items = [*modes, *unequal]
+    section.tables.append(
+        Table(
+            id="variability",
+            caption="Spread of output throughput",
+            columns=[Column(t, i not in (0, 1, 7)) for i, t in enumerate(titles)],
+            rows=rows,
+            source=f"results/{plan['study']}/statistics/variability.parquet",
+        )
+    )
+    return section
+
+
+def _missing(row: Mapping[str, Any]) -> bool:
+    return math.isnan(row["p_one_mode"])
+
+
+def _noise(plan: Mapping[str, Any], comparisons: DataFrame) -> list[str]:
+    """The A/A floor of each model, or what stands in for it."""
+    floor = noise_floor(comparisons, plan)
+    if floor.empty:
+        return [
+            "No arm repeats the baseline's settings (A/A): the detectable effect in the tables by level "
+            "stands in for the noise floor."
+        ]
+    rows = floor[floor["metric"] == PRIMARY]
+    return [
+        f"A/A floor, {title(plan, str(model))}: two arms with the same settings may differ by up to "
+        f"{own['floor_percent'].max():.1f} % at some level; a smaller difference is noise."
+        for model, own in rows.groupby("model", sort=False)
+        if own["floor_percent"].notna().any()
+    ]
+
+
+def early(plan: Mapping[str, Any], decisions: DataFrame | None) -> Section | None:
+    """Which verdicts were settled before the last block, and the launches that saved."""
+    if decisions is None or decisions.empty:
+        return None
+    section = Section("early", "Stopping early")
+    saved = int(decisions.drop_duplicates("model")["saved"].sum())
+    section.sentences = [
+        f"Blocks were added only until each level's verdict was settled: {saved} launches saved. Looks "
+        "are paid for by an alpha-spending function (Lan and DeMets 1983), so the error rate holds; the "
+        "interval is that of the settling look at its own level. Only throughput decides; p-values of "
+        "the other metrics are those of a fixed number of blocks.",
+    ]
+    rows = []
+    for row in decisions.to_dict("records"):
+        at = int(row["settled_at"])
+        rows.append(
+            [
+                Cell(title(plan, row["model"])),
+                Cell(label(plan, row["arm"])),
+                count(row["concurrency"]),
+                Cell(row["verdict"], kind=row["verdict"]),
+                Cell(f"{at} blocks" if at else "open", sort=float(at)),
+                Cell(NONE)
+                if math.isnan(row["low_percent"])
+                else Cell(f"[{row['low_percent']:+.2f}, {row['high_percent']:+.2f}] %"),
+            ]
+        )
+    section.tables.append(
+        Table(
+            id="early",
+            caption="When each verdict was settled",
+            columns=[
+                Column("Model"),
+                Column("Arm"),
+                Column("Concurrency", True),
+                Column("Verdict"),
+                Column("Settled at", True),
+                Column("Interval over the looks", True),
+            ],
+            rows=rows,
+            source=f"results/{plan['study']}/statistics/decisions.parquet",
+        )
+    )
+    return section
+
+
+def published(audit: Audit | None, name: str) -> Section | None:
+    """What the published table that this study answers could show."""
+    if audit is None:
+        return None
+    section = Section("audit", "Audit of the published table")
+    section.sentences = [
+        "What the published numbers can and cannot support, computed from the table alone, at both ends "
+        "of the coefficient of variation that it states."
+    ]
+    section.items = [statement.text for statement in audit.statements]
+    rows = []
+    for row in audit.rows.to_dict("records"):
+        low, high = row["half_width_low_percent"], row["half_width_high_percent"]
+        verdicts = list(dict.fromkeys([row["verdict_low"], row["verdict_high"]]))
+        rows.append(
+            [
+                Cell(str(row["model"])),
+                count(row["concurrency"]),
+                count(row["in_flight_at_most"])
+                if row["reached"]
+                else Cell(f"{int(row['in_flight_at_most'])}", kind="bad", detail="never reached"),
+                number(row["baseline_tok_s"]),
+                number(row["arm_tok_s"]),
+                Cell(f"{row['difference_percent']:+.2f} %", sort=row["difference_percent"]),
+                Cell(f"±{low:.1f} to ±{high:.1f}", sort=low),
+                Cell(" to ".join(verdicts), kind=verdicts[0] if len(verdicts) == 1 else ""),
+            ]
+        )
+    section.tables.append(
+        Table(
+            id="audit",
+            caption="The published table, with what its n and CoV leave open",
+            columns=[
+                Column("Model"),
+                Column("Concurrency", True),
+                Column("In flight at most", True),
+                Column("Baseline (tok/s)", True),
+                Column("Arm (tok/s)", True),
+                Column("Published difference", True),
+                Column("Half-width (points)", True),
+                Column("Verdict, quiet to noisy"),
+            ],
+            rows=rows,
+            source=name,
+        )
+    )
+    return section

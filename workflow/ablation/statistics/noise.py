@@ -1,0 +1,42 @@
+"""The noise floor: what an A/A comparison shows, two arms with the same settings.
+
+Whatever differs between them is order, drift, launches and chance. Its size stands beside every
+difference of the same model, metric and level.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pandas import DataFrame
+
+
+def same_settings(plan: Mapping[str, Any]) -> list[str]:
+    """Arms other than the baseline whose environment and arguments are the baseline's."""
+    arms, baseline = plan["factor"]["arms"], plan["factor"]["baseline"]
+
+    def settings(arm: str) -> tuple[dict[str, str], dict[str, str]]:
+        env, args = arms[arm].get("env") or {}, arms[arm].get("args") or {}
+        return (
+            {str(key): str(value) for key, value in env.items()},
+            {str(key): str(value) for key, value in args.items()},
+        )
+
+    return [arm for arm in arms if arm != baseline and settings(arm) == settings(baseline)]
+
+
+def noise_floor(comparisons: DataFrame, plan: Mapping[str, Any]) -> DataFrame:
+    """What the A/A comparisons show, one row for each (model, metric, concurrency, A/A arm).
+
+    ``floor_percent`` is the larger end of the interval by size: a difference below it is one that
+    two arms with the same settings may show. Empty when the study has no A/A arm.
+    """
+    names = same_settings(plan)
+    if comparisons.empty or not names:
+        return DataFrame()
+    rows = comparisons[comparisons["arm"].isin(names)]
+    columns = ["model", "metric", "concurrency", "arm", "difference_percent", "verdict"]
+    return rows[columns].assign(
+        floor_percent=rows[["low_percent", "high_percent"]].abs().max(axis=1, skipna=False)
+    )
