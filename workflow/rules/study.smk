@@ -10,9 +10,9 @@ PACKAGES = str(Path(workflow.basedir) / "workflow")
 sys.path.insert(0, PACKAGES)
 os.environ.update(PYTHONPATH=PACKAGES)
 
+from ablation.errors import UserError
 from ablation.plan.schedule import Schedule
-from ablation.session.lock import LockedError, folder_lock
-from ablation.study.load import StudyError
+from ablation.session.lock import folder_lock
 
 # A file given with --configfile stands alone when it names a study; otherwise it is laid over the default.
 if "study" not in config:
@@ -24,7 +24,7 @@ CONFIG_FILES = ", ".join(os.path.relpath(path) for path in workflow.configfiles)
 
 try:
     SCHEDULE = Schedule.from_config(config, CONFIG_FILES or "the study")
-except StudyError as error:
+except UserError as error:
     raise WorkflowError(str(error)) from None
 
 
@@ -44,5 +44,5 @@ wildcard_constraints:
 onstart:
     try:
         folder_lock(Path.cwd())
-    except LockedError as error:
+    except UserError as error:
         raise WorkflowError(str(error)) from None
