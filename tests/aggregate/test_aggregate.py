@@ -78,11 +78,6 @@ def test_a_stale_run_is_refused(paths):
         aggregate(paths, plan_of("h2", "h3"))
 
 
-def test_a_missing_run_is_refused(paths):
-    with pytest.raises(StudyError, match="1 runs of the plan are missing, the first h3"):
-        aggregate(paths, plan_of("h1", "h2", "h3"))
-
-
 def test_an_unreadable_file_is_named(paths):
     shutil.copy(__file__, paths[0])
     with pytest.raises(UserError, match=r"2\.parquet: unreadable run parquet"):

@@ -27,10 +27,7 @@ READS = {1: [b"abc", b"", b"d" * 1000], 3: [b"e"], 0: []}
 
 def recording(pieces: list[bytes]) -> Recording:
     made = Recording()
-    for number, piece in enumerate(pieces):
-        made.stamps.append(1000 + number)
-        made.data += piece
-        made.ends.append(len(made.data))
+    made.keep([1000 + number for number in range(len(pieces))], pieces)
     return made
 
 

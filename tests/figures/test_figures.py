@@ -118,10 +118,13 @@ def test_empty_tables_have_figures(tmp_path):
 def test_names_from_the_config_are_no_formulas(tmp_path):
     plan = make_plan()
     plan["models"]["gqa-small"]["title"] = r"$\frac{broken $x_1"
-    plan["factor"]["arms"]["on"]["label"] = "_hidden $"
+    plan["models"]["mla-small"]["title"] = "<script>alert(1)</script>"
+    plan["factor"]["arms"]["on"]["label"] = "_hidden $ & <b>"
     runs = make_runs(plan)
     for name, draw in DRAW.items():
         save(draw(plan, runs), tmp_path / f"{name}.svg")
+        assert b"<script" not in (tmp_path / f"{name}.svg").read_bytes()
+        ET.parse(tmp_path / f"{name}.svg")
 
 
 def test_ticks_are_the_real_levels_and_not_too_many():

@@ -1,6 +1,6 @@
 rule aggregate:
     input:
-        runs=SCHEDULE.run_files(),
+        runs=needed_runs,
     output:
         "<results>/aggregate/runs.parquet",
     log:

@@ -1,10 +1,12 @@
 rule write_report:
     input:
         plan="<results>/plan.json",
-        sessions=SCHEDULE.session_files(),
+        sessions=needed_sessions,
         runs="<results>/aggregate/runs.parquet",
         arms="<results>/statistics/arms.parquet",
         comparisons="<results>/statistics/comparisons.parquet",
+        variability="<results>/statistics/variability.parquet",
+        decisions="<results>/statistics/decisions.parquet",
         figures=expand("<results>/figures/{figure}.svg", figure=FIGURES),
     output:
         html=report(

@@ -4,6 +4,8 @@ rule statistics:
     output:
         arms="<results>/statistics/arms.parquet",
         comparisons="<results>/statistics/comparisons.parquet",
+        variability="<results>/statistics/variability.parquet",
+        decisions="<results>/statistics/decisions.parquet",
     log:
         "<logs>/statistics.log",
     conda:

@@ -7,8 +7,25 @@ from pathlib import Path
 import pandas as pd
 
 from ablation.job import job
+from ablation.places import here_or_home
+from ablation.plan.schedule import Schedule
 from ablation.report import build_context, render_html, render_markdown
 from ablation.statistics import tables
+from ablation.statistics.audit import audit, read_published
+from ablation.study.config import Study
+
+
+def audit_of(study: Study) -> dict:
+    """The audit of the published table that the study names, for the report; nothing where it names none."""
+    if study.published is None:
+        return {}
+    design = study.design
+    table = read_published(here_or_home(study.published))
+    found = audit(
+        table, margin_percent=design.equivalence_margin_percent, confidence=design.confidence
+    )
+    return {"audit": found, "audit_source": study.published}
+
 
 if __name__ == "__main__":
     with job(snakemake):
@@ -22,6 +39,9 @@ if __name__ == "__main__":
             tables.read(Path(snakemake.input.arms)),
             tables.read(Path(snakemake.input.comparisons)),
             {Path(path).stem: Path(path) for path in snakemake.input.figures},
+            variability=tables.read(Path(snakemake.input.variability)),
+            decisions=tables.read(Path(snakemake.input.decisions)),
+            **audit_of(Schedule.from_config(snakemake.config).study),
         )
         Path(snakemake.output.html).write_text(render_html(context), encoding="utf-8")
         Path(snakemake.output.markdown).write_text(render_markdown(context), encoding="utf-8")

@@ -7,13 +7,17 @@ import pandas as pd
 from ablation.job import job
 from ablation.plan.schedule import Schedule
 from ablation.statistics import compare, summarise, tables
+from ablation.statistics.sequential import decide
+from ablation.statistics.variability import variability
 
 if __name__ == "__main__":
     with job(snakemake):
         plan = Schedule.from_config(snakemake.config).plan
         runs = pd.read_parquet(snakemake.input[0])
         names = {"study": plan["study"], "config_hash": plan["config_hash"]}
-        tables.write(summarise(runs, plan), tables.ARMS, Path(snakemake.output.arms), **names)
-        tables.write(
-            compare(runs, plan), tables.COMPARISONS, Path(snakemake.output.comparisons), **names
-        )
+        out = {name: Path(path) for name, path in snakemake.output.items()}
+        tables.write(summarise(runs, plan), tables.ARMS, out["arms"], **names)
+        tables.write(compare(runs, plan), tables.COMPARISONS, out["comparisons"], **names)
+        tables.write(variability(runs, plan), tables.VARIABILITY, out["variability"], **names)
+        looks = decide(runs, plan) if plan["design"]["sequential"] is not None else pd.DataFrame()
+        tables.write(looks, tables.DECISIONS, out["decisions"], **names)

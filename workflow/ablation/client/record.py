@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from array import array
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -179,9 +180,11 @@ class ReadsWriter:
             return
         offsets = pa.py_buffer(_offsets(recording))
         data = pa.Array.from_buffers(
-            pa.binary(), count, [None, offsets, pa.py_buffer(bytes(recording.data))]
+            pa.binary(), count, [None, offsets, pa.py_buffer(recording.data)]
         )
-        stamps = pa.Array.from_buffers(pa.int64(), count, [None, pa.py_buffer(recording.stamps)])
+        stamps = pa.Array.from_buffers(
+            pa.int64(), count, [None, pa.py_buffer(array("q", recording.stamps))]
+        )
         ids = pa.repeat(pa.scalar(request, pa.int32()), count)
         self._pending.append(pa.record_batch([ids, stamps, data], schema=READS))
         self._bytes += len(recording.data)

@@ -21,10 +21,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ssl
-import time
 from array import array
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate
+from time import monotonic_ns
 from typing import Any, cast
 
 import httptools
@@ -33,21 +34,26 @@ import httpx
 
 @dataclass(slots=True)
 class Recording:
-    """What one exchange put on the wire and when (ns of CLOCK_MONOTONIC, 0 where it did not
-    happen)."""
+    """What one exchange put on the wire and when (ns of CLOCK_MONOTONIC, 0: it did not happen)."""
 
     sent_ns: int = 0
     status: int = 0
     headers: list[tuple[bytes, bytes]] = field(default_factory=list)
-    stamps: array[int] = field(default_factory=lambda: array("q"))  # one per read
-    ends: array[int] = field(default_factory=lambda: array("q"))  # offset in data after each read
-    data: bytearray = field(default_factory=bytearray)  # the bytes as read, HTTP framing included
+    stamps: Sequence[int] = field(default_factory=list)  # one per read
+    ends: Sequence[int] = ()  # offset in data after each read
+    data: bytes = b""  # the bytes as read, HTTP framing included
     complete: bool = False
+
+    def keep(self, stamps: list[int], reads: list[bytes]) -> None:
+        """Take what was read, in a compact form: a run may have millions of reads."""
+        self.stamps = array("q", stamps)
+        self.ends = array("q", accumulate(map(len, reads)))
+        self.data = b"".join(reads)
 
     def reads(self) -> list[bytes]:
         """The bytes of each read, in order."""
         starts = [0, *self.ends[:-1]]
-        return [bytes(self.data[a:b]) for a, b in zip(starts, self.ends, strict=True)]
+        return [self.data[a:b] for a, b in zip(starts, self.ends, strict=True)]
 
 
 class Connection(asyncio.Protocol):
@@ -56,6 +62,8 @@ class Connection(asyncio.Protocol):
     def __init__(self, pool: RecordingTransport) -> None:
         self._pool = pool
         self._recording: Recording | None = None
+        self._stamps: list[int] = []
+        self._reads: list[bytes] = []
         self._done: asyncio.Future[None] | None = None
         self._keep_alive = True
         self._until_close = False
@@ -72,14 +80,12 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Stamp, keep, look for the end."""
-        now = time.monotonic_ns()
-        recording = self._recording
-        if recording is None:  # bytes that nobody asked for: the connection cannot be trusted
+        now = monotonic_ns()
+        if self._recording is None:  # nobody asked for these bytes: the connection is spent
             self.abort()
             return
-        recording.stamps.append(now)
-        recording.data += data
-        recording.ends.append(len(recording.data))
+        self._stamps.append(now)
+        self._reads.append(data)
         try:
             self._parser.feed_data(data)
         except Exception as error:
@@ -96,7 +102,7 @@ class Connection(asyncio.Protocol):
         if exc is None and self._until_close:
             self._finish()
             return
-        where = f"after {len(recording.stamps)} reads" if recording.stamps else "before any byte"
+        where = f"after {len(self._reads)} reads" if self._reads else "before any byte"
         why = f" ({exc})" if exc else ""
         self._fail(httpx.ReadError(f"connection closed by the server {where}{why}"))
 
@@ -131,15 +137,16 @@ class Connection(asyncio.Protocol):
         self._done = asyncio.get_running_loop().create_future()
         self._parser = httptools.HttpResponseParser(self)
         self._until_close = False
-        recording.sent_ns = time.monotonic_ns()
+        self._stamps, self._reads = [], []
+        recording.sent_ns = monotonic_ns()
         self.transport.write(wire)
         try:
             await self._done
-        except (
-            BaseException
-        ):  # a cancelled exchange leaves bytes in flight: the connection is spent
+        except BaseException:  # bytes may still be in flight: the connection is spent
             self.abort()
             raise
+        finally:
+            recording.keep(self._stamps, self._reads)
         if not self._keep_alive:
             self.abort()
 
@@ -175,7 +182,7 @@ class RecordedBody(httpx.AsyncByteStream):
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         """Yield the body in one piece."""
-        yield body_of(bytes(self._recording.data))
+        yield body_of(self._recording.data)
 
 
 class _Body:

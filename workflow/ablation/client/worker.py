@@ -13,6 +13,7 @@ import ctypes
 import gc
 import json
 import os
+import resource
 import signal
 import sys
 import threading
@@ -131,7 +132,7 @@ class Worker:
                 await self.client.send(job.request, stream=True)
             job.ended_ns = recording.stamps[-1]
             if recording.status != 200:
-                job.failure = failures.of_status(recording.status, body_of(bytes(recording.data)))
+                job.failure = failures.of_status(recording.status, body_of(recording.data))
         except asyncio.CancelledError:
             job.ended_ns = time.monotonic_ns()
             job.failure = failures.ServerDeath(self.abort_reason or "the client was ended")
@@ -187,16 +188,17 @@ class Worker:
         cpu, wall = time.process_time() - cpu, time.monotonic() - wall
         sampler.cancel()
         self.emit("drained")
+        self._write()
         stats = {
             "cpu_s": cpu,
             "wall_s": wall,
             "cpu_share": cpu / wall,
             "lag_samples": len(lags),
             **lag_quantiles(lags),
+            "max_rss_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
             "connections_opened": self.transport.opened,
             "connections_reopened": self.transport.reopened,
         }
-        self._write()
         self.emit("done", stats=stats)
         await self.client.aclose()
 

@@ -6,6 +6,7 @@ Figures are made without pyplot, so nothing is global and nothing needs a displa
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -52,7 +53,8 @@ def look() -> Iterator[None]:
         "axes.titleweight": "bold",
         "axes.titlelocation": "left",
         "axes.labelsize": 10,
-        "font.family": "DejaVu Sans",
+        "font.family": "sans-serif",
+        "font.sans-serif": ["DejaVu Sans"],
         "font.size": 9.5,
         "grid.color": "#e3e6eb",
         "legend.frameon": False,
@@ -60,7 +62,8 @@ def look() -> Iterator[None]:
         "xtick.color": INK,
         "ytick.color": INK,
         "svg.hashsalt": "ablation",
-        "svg.fonttype": "path",
+        # Text stays text: a fifth of the size, and it can be searched, selected and read aloud.
+        "svg.fonttype": "none",
     }
     settings.pop("backend", None)
     with mpl.rc_context(settings):
@@ -139,6 +142,15 @@ def watermark(figure: Figure, plan: Mapping[str, Any]) -> None:
         ).set_in_layout(False)
 
 
+def _compact(svg: str) -> str:
+    """The same drawing, its coordinates to a hundredth of a point instead of a millionth."""
+
+    def shorten(attribute: re.Match[str]) -> str:
+        return re.sub(r"(\.\d\d)\d+", r"\1", attribute[0])
+
+    return re.sub(r' (?:d|x|y|transform)="[^"]*"', shorten, svg)
+
+
 def save(figure: Figure, path: Path) -> None:
     """Write the figure as its suffix says (.svg, .png): beside its place, then moved there."""
     if path.suffix not in METADATA:
@@ -148,6 +160,8 @@ def save(figure: Figure, path: Path) -> None:
     try:
         with look():
             figure.savefig(aside, dpi=150, metadata=METADATA[path.suffix])
+        if path.suffix == ".svg":
+            aside.write_text(_compact(aside.read_text(encoding="utf-8")), encoding="utf-8")
         os.replace(aside, path)
     finally:
         aside.unlink(missing_ok=True)

@@ -8,8 +8,9 @@ Path grammar, under `results/{study}/`:
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -146,19 +147,58 @@ class Schedule:
             level["run_hash"] for session in self.plan["sessions"] for level in session["levels"]
         ]
 
-    def session_files(self) -> list[str]:
-        """Evidence of all sessions."""
-        return [
-            f"{self.results}/sessions/{session['id']}.json" for session in self.plan["sessions"]
-        ]
+    def session_files(self, blocks: Mapping[str, int] | None = None) -> list[str]:
+        """Evidence of all sessions, or of those up to so many blocks of each model."""
+        return [f"{self.results}/sessions/{s['id']}.json" for s in self._sessions(blocks)]
 
-    def run_files(self) -> list[str]:
-        """Parquet files of all runs."""
+    def run_files(self, blocks: Mapping[str, int] | None = None) -> list[str]:
+        """Parquet files of all runs, or of those up to so many blocks of each model."""
         return [
             f"{self.results}/runs/{session['id']}/concurrency-{level['concurrency']}.parquet"
-            for session in self.plan["sessions"]
+            for session in self._sessions(blocks)
             for level in session["levels"]
         ]
+
+    def _sessions(self, blocks: Mapping[str, int] | None) -> list[Plan]:
+        sessions: list[Plan] = self.plan["sessions"]
+        if blocks is None:
+            return sessions
+        return [s for s in sessions if s["block"] <= blocks.get(s["model"], 0)]
+
+    # Deciding early -------------------------------------------------------------------------------
+    def looks(self, model: str) -> list[int]:
+        """Numbers of blocks after which a model's verdicts are looked at; empty where all blocks are measured."""
+        design, entry = self.study.design, self.plan["models"][model]
+        if design.sequential is None or len(entry["arms"]) < 2:
+            return []
+        from ablation.statistics.sequential import look_points
+
+        first = min(design.sequential.first, entry["blocks"])
+        return look_points(entry["blocks"], first, design.sequential.every)
+
+    def looked_at(self) -> str:
+        """Pattern of the models that may stop early."""
+        models = [name for name in self.plan["models"] if self.looks(name)]
+        return "|".join(map(re.escape, models)) or "(?!)"
+
+    def runs_of_look(self, wildcards: Any) -> list[str]:
+        """What a look reads: the runs of a model up to so many blocks."""
+        return self.run_files({wildcards.model: int(wildcards.block)})
+
+    def blocks_needed(self, outcome: Callable[[str, int], str]) -> dict[str, int]:
+        """model -> blocks that it takes, by the outcomes of the looks so far.
+
+        `outcome(model, blocks)` gives the file of a look; it raises Snakemake's own signal where that look is
+        still to come.
+        """
+        needed = {}
+        for model, entry in self.plan["models"].items():
+            needed[model] = entry["blocks"]
+            for point in self.looks(model)[:-1]:
+                if json.loads(Path(outcome(model, point)).read_text(encoding="utf-8"))["stop"]:
+                    needed[model] = point
+                    break
+        return needed
 
     def preflight_subject(self) -> dict[str, Any]:
         """What the preflight looks at: it runs again when this changes."""

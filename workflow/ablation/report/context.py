@@ -39,8 +39,9 @@ def build_context(
     """All that the report says. ``figures``: name (as in its file's name) to an SVG or PNG file.
 
     ``runs`` is the aggregate, ``arms`` and ``comparisons`` the statistics' tables (empty ones are
-    fine). ``variability``, ``decisions`` (of a study that may stop early) and ``audit`` (of a published
-    table, read from ``audit_source``) have sections where they are given. Verdict first, then the table by level, then everything needed to doubt it.
+    fine). ``variability``, ``decisions`` (of a study that may stop early) and ``audit`` (of a
+    published table, read from ``audit_source``) have sections where they are given.
+    Verdict first, then the table by level, then everything needed to doubt it.
     """
     drawn = {name: _figure(plan, name, path, comparisons) for name, path in figures.items()}
     first = results.verdict(plan, runs, comparisons)

@@ -32,7 +32,8 @@ def variability(plan: Mapping[str, Any], comparisons: DataFrame, table: DataFram
         section.sentences = ["The spread of the launches was not computed."]
         return section
     rows, modes, unequal = [], [], []
-    for row in table.to_dict("records"):
+    records: list[Any] = table.to_dict("records")
+    for row in records:
         where = f"{title(plan, row['model'])}, {label(plan, row['arm'])} at {row['concurrency']}"
         low = [int(block) for block in row["low_blocks"]]
         if low:
@@ -52,7 +53,9 @@ def variability(plan: Mapping[str, Any], comparisons: DataFrame, table: DataFram
                 number(row["within_percent"], 3),
                 number(row["between_percent"], 3),
                 Cell(NONE) if math.isnan(share) else Cell(f"{100 * share:.0f} %", sort=share),
-                Cell("two modes", kind="warn") if low else Cell(NONE if _missing(row) else "one"),
+                Cell("two modes", kind="warn")
+                if low
+                else Cell(NONE if math.isnan(row["p_one_mode"]) else "one"),
                 spread(
                     row["variance_ratio"], row["variance_ratio_low"], row["variance_ratio_high"], 3
                 ),
@@ -79,10 +82,6 @@ def variability(plan: Mapping[str, Any], comparisons: DataFrame, table: DataFram
         )
     )
     return section
-
-
-def _missing(row: Mapping[str, Any]) -> bool:
-    return math.isnan(row["p_one_mode"])
 
 
 def _noise(plan: Mapping[str, Any], comparisons: DataFrame) -> list[str]:

@@ -25,6 +25,7 @@ from ablation.statistics import paired
 from ablation.statistics.cells import Absent, Grid
 from ablation.statistics.comparison import FEWEST_PAIRS, log_margin, verdicts
 from ablation.statistics.metrics import METRICS, PRIMARY, Metric
+from ablation.statistics.noise import same_settings
 from ablation.statistics.paired import Floats
 
 # Fewer than 6 blocks cannot reach p < 0.05 by an exact sign-flip test, so no look comes before.
@@ -112,6 +113,8 @@ def decide(runs: DataFrame, plan: Mapping[str, Any]) -> DataFrame:
         1 - float(design["confidence"]),
         log_margin(float(design["equivalence_margin_percent"])),
     )
+    # An A/A arm has nothing to decide: it would hold the study up until chance calls it equivalent.
+    silent = {baseline, *same_settings(plan)}
     rows: list[dict[str, Any]] = []
     for model, entry in plan["models"].items():
         if baseline not in entry["arms"] or len(entry["arms"]) < 2:
@@ -120,7 +123,7 @@ def decide(runs: DataFrame, plan: Mapping[str, Any]) -> DataFrame:
         points = look_points(most, **{k: int(v) for k, v in options.items()})
         had = _complete(cells.absent, cells.row, model, entry["arms"], plan["levels"], most)
         own: list[dict[str, Any]] = []
-        for arm in (a for a in entry["arms"] if a != baseline):
+        for arm in (a for a in entry["arms"] if a not in silent):
             ours = [cells.row[(model, arm, int(level))] for level in plan["levels"]]
             theirs = [cells.row[(model, baseline, int(level))] for level in plan["levels"]]
             ratios = np.log(cells.values[ours][:, :had]) - np.log(cells.values[theirs][:, :had])

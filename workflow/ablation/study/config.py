@@ -7,7 +7,7 @@ from it (`make docs`), and a test fails when they drift.
 from __future__ import annotations
 
 import re
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
@@ -53,6 +53,25 @@ class Factor(Strict):
     arms: dict[Name, Arm] = Field(
         description="The arms by name; two for an A/B study.", min_length=1
     )
+    noise_floor: bool = Field(
+        default=False,
+        description=(
+            "Launch the baseline a second time in every block, as an arm `{baseline}-again`: the A/A comparison "
+            "that says what launches differ by when nothing was changed."
+        ),
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _add_the_second_baseline(cls, data: Any) -> Any:
+        if not isinstance(data, dict) or data.get("noise_floor") is not True:
+            return data
+        arms, baseline = data.get("arms"), data.get("baseline")
+        if not isinstance(arms, dict) or baseline not in arms:
+            return data
+        again = dict(arms[baseline] or {})
+        again["label"] = f"{again.get('label') or baseline} again (A/A)"
+        return data | {"arms": {**arms, f"{baseline}-again": again}}
 
     @model_validator(mode="after")
     def _baseline_is_an_arm(self) -> Factor:
@@ -103,6 +122,13 @@ class Model(Settings):
     )
 
 
+class Sequential(Strict):
+    """Look while blocks are added, and stop when every level of a model has its verdict."""
+
+    first: int = Field(default=6, ge=3, description="Blocks at the first look.")
+    every: int = Field(default=2, ge=1, description="Blocks between looks.")
+
+
 class Design(Strict):
     """How often, in which order, and what counts as equal."""
 
@@ -119,6 +145,21 @@ class Design(Strict):
         description="Differences within this margin are called equivalent.",
     )
     confidence: float = Field(default=0.95, gt=0.5, lt=1, description="Of all intervals.")
+    sequential: Sequential | None = Field(
+        default=None,
+        description=(
+            "`{}` or its fields: stop adding blocks to a model once its verdicts are settled, with an error rate "
+            "that holds under repeated looks; `blocks` is then the most."
+        ),
+    )
+
+    @model_validator(mode="after")
+    def _looks_come_before_the_end(self) -> Design:
+        if self.sequential is not None and self.sequential.first > self.blocks:
+            raise ValueError(
+                f"sequential.first: {self.sequential.first} is more than the {self.blocks} blocks there are"
+            )
+        return self
 
     @field_validator("levels")
     @classmethod
@@ -261,6 +302,9 @@ class Study(Strict):
     gates: Gates = Gates()
     slo: Slo = Slo()
     catalogue: str = Field(default="config/models.yaml", description="Support catalogue.")
+    published: str | None = Field(
+        default=None, description="CSV of a published table whose audit stands in the report."
+    )
 
     @model_validator(mode="after")
     def _arms_of_models_exist(self) -> Study:

@@ -47,6 +47,7 @@ STUDY_PARTS: tuple[tuple[str, type[BaseModel]], ...] = (
     ("factor.arms.*", config.Arm),
     ("models.*", config.Model),
     ("design", config.Design),
+    ("design.sequential", config.Sequential),
     ("workload", workload.Workload),
     ("workload.requests", workload.Requests),
     ("workload.input_tokens, workload.output_tokens", workload.Length),

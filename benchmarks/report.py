@@ -1,0 +1,121 @@
+"""How long statistics and report take, and how much memory: studies of 7,000 and 20,000 runs.
+
+    make bench-report
+
+Writes ``benchmarks/results/report.json``: flat records, one a step, each in its own process so that the
+peak of its memory is its own.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from ablation.figures import draw_difference, draw_throughput, save
+from ablation.report import build_context, render_html, render_markdown
+from ablation.statistics import compare, summarise
+from ablation.statistics.variability import variability
+
+RESULTS = Path(__file__).parent / "results"
+STEPS = ("load", "statistics", "figures", "report")
+
+
+def study(runs: int) -> tuple[dict[str, Any], Any, list[dict[str, Any]]]:
+    """A study of 7 levels, 2 arms and 10 blocks, and as many models as make up the runs."""
+    from tests.synthetic import make_plan, make_runs, make_sessions
+
+    plan = make_plan(levels=(1, 5, 10, 50, 100, 200, 500), blocks=10)
+    entry = plan["models"]["gqa-small"]
+    own = [s for s in plan["sessions"] if s["model"] == "gqa-small"]
+    models = [f"model-{i}" for i in range(max(runs // (7 * 2 * 10), 1))]
+    plan["models"] = {model: entry | {"title": model} for model in models}
+    plan["sessions"] = [{**session, "model": model} for model in models for session in own]
+    plan["excluded"] = []
+    for rank, session in enumerate(plan["sessions"], 1):
+        session["rank"] = rank
+    return plan, make_runs(plan), make_sessions(plan)
+
+
+def measure(runs: int, step: str) -> dict[str, Any]:
+    """One step, in this process."""
+    plan, frame, sessions = study(runs)
+    arms, comparisons = summarise(frame, plan), compare(frame, plan)
+    spread = variability(frame, plan)
+    folder = Path(tempfile.mkdtemp())
+    figures = {"difference": folder / "difference.svg", "throughput": folder / "throughput.svg"}
+
+    def statistics() -> int:
+        summarise(frame, plan)
+        variability(frame, plan)
+        return len(compare(frame, plan))
+
+    def draw() -> int:
+        save(draw_difference(comparisons, plan), figures["difference"])
+        save(draw_throughput(arms, comparisons, plan), figures["throughput"])
+        return sum(path.stat().st_size for path in figures.values())
+
+    def report() -> int:
+        context = build_context(
+            plan, sessions, frame, arms, comparisons, figures, variability=spread
+        )
+        render_markdown(context)
+        return len(render_html(context).encode())
+
+    def load() -> int:
+        return len(frame)
+
+    if step == "report":
+        draw()
+    todo: dict[str, tuple[Callable[[], int], str]] = {
+        "load": (load, "rows"),
+        "statistics": (statistics, "comparisons"),
+        "figures": (draw, "bytes"),
+        "report": (report, "html_bytes"),
+    }
+    work, unit = todo[step]
+    start = time.perf_counter()
+    size = work()
+    seconds = time.perf_counter() - start
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return {
+        "runs": len(frame),
+        "step": step,
+        "seconds": round(seconds, 3),
+        "peak_mib": round(peak),
+        "size": size,
+        "size_unit": unit,
+    }
+
+
+def main() -> None:
+    """Run each step in a process of its own and write the records."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--runs", type=int, nargs="+", default=[7_000, 20_000])
+    parser.add_argument("--step", choices=STEPS, help="only this one, as JSON, in this process")
+    parser.add_argument("--results", type=Path, default=RESULTS)
+    options = parser.parse_args()
+    if options.step:
+        print(json.dumps(measure(options.runs[0], options.step)))
+        return
+    records = []
+    for runs in options.runs:
+        for step in STEPS:
+            command = [sys.executable, __file__, "--runs", str(runs), "--step", step]
+            done = subprocess.run(command, check=True, capture_output=True, text=True)
+            records.append(json.loads(done.stdout))
+            print(records[-1], flush=True)
+    options.results.mkdir(parents=True, exist_ok=True)
+    text = json.dumps(records, indent=1) + "\n"
+    (options.results / "report.json").write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

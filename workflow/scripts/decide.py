@@ -1,0 +1,27 @@
+"""Look at one model's verdicts after so many blocks: settled, or more blocks?"""
+
+from pathlib import Path
+
+from ablation.aggregate.aggregate import aggregate
+from ablation.job import job
+from ablation.plan.schedule import Schedule
+from ablation.session.store import write_json
+from ablation.statistics.sequential import decide
+
+if __name__ == "__main__":
+    with job(snakemake):
+        plan = Schedule.from_config(snakemake.config).plan
+        runs = aggregate([Path(path) for path in snakemake.input.runs], plan).to_pandas()
+        table = decide(runs, plan)
+        rows = table[table["model"] == snakemake.wildcards.model]
+        outcome = {
+            "schema": "ablation.decision/1",
+            "model": snakemake.wildcards.model,
+            "blocks": int(snakemake.wildcards.block),
+            "stop": bool(rows["stop"].all()),
+            "levels": [
+                {"arm": row.arm, "concurrency": int(row.concurrency), "verdict": row.verdict}
+                for row in rows.itertuples()
+            ],
+        }
+        write_json(Path(snakemake.output[0]), outcome)
