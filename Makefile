@@ -4,7 +4,7 @@ PYTHON ?= python3
 CORES ?= all
 PIP = -m pip install --quiet --disable-pip-version-check --no-deps
 
-.PHONY: report test setup setup-workflow lint format docs clean-environments
+.PHONY: report test setup setup-workflow lint format docs bench-client calibration bench-report clean-environments
 
 report: setup
 	.venv/bin/snakemake --cores $(CORES) report
@@ -46,6 +46,17 @@ docs: .venv/.done
 	@$(PYTHON) -m venv --clear .venv-vllm
 	@sh envs/setup-server-cpu.sh .venv-vllm
 	@touch $@
+
+# Measurements of the workflow itself; each prints a table and writes benchmarks/results/.
+bench-client: setup
+	PYTHONPATH=workflow .venv/bin/python benchmarks/client.py
+
+calibration: setup-workflow
+	PYTHONPATH=workflow .venv/bin/python benchmarks/calibration.py
+	PYTHONPATH=workflow .venv/bin/python benchmarks/pipeline.py
+
+bench-report: setup-workflow
+	PYTHONPATH=workflow .venv/bin/python benchmarks/report.py
 
 clean-environments:
 	rm -rf .venv .venv-vllm
