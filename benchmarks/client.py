@@ -22,6 +22,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -93,7 +94,10 @@ def peer(script: str, python: Path, url: str, level: int, requests: int, osl: in
         raise Skipped(f"{python.relative_to(ROOT)} is not there; `make setup` makes it")
     command = [str(python), str(Path(__file__).parent / "clients" / script), url]
     command += [str(number) for number in (level, requests, INPUT, osl)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=1800)
+    env = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    done = subprocess.run(
+        command, capture_output=True, text=True, check=False, timeout=1800, env=env
+    )
     if done.returncode:
         raise Skipped((done.stderr.strip().splitlines() or ["no word"])[-1][:200])
     measured: Measured = json.loads(done.stdout.splitlines()[-1])

@@ -30,6 +30,7 @@ STEPS = ("load", "statistics", "figures", "report")
 
 def study(runs: int) -> tuple[dict[str, Any], Any, list[dict[str, Any]]]:
     """A study of 7 levels, 2 arms and 10 blocks, and as many models as make up the runs."""
+    sys.path.insert(0, str(Path(__file__).parents[1]))
     from tests.synthetic import make_plan, make_runs, make_sessions
 
     plan = make_plan(levels=(1, 5, 10, 50, 100, 200, 500), blocks=10)

@@ -292,3 +292,19 @@ def test_every_claim_about_a_published_table_is_text_only(figures, tmp_path):
     )
     assert "<script>alert" not in render_html(context)
     assert "<script" not in render_markdown(context)
+
+
+def test_blocks_saved_by_stopping_early_are_not_missing(figures, tmp_path):
+    plan = make_plan(blocks=10)
+    plan["design"]["sequential"] = {"first": 6, "every": 2}
+    runs = make_runs(plan, effect_percent=6.0, cov_percent=0.3)
+    runs = runs[(runs["block"] <= 6) | (runs["model"] != "gqa-small")]
+    context = build_context(
+        plan, [], runs, summarise(runs, plan), compare(runs, plan), figures,
+        decisions=decide(runs, plan),
+    )  # fmt: skip
+    text = render_markdown(context)
+    assert "planned runs are missing" not in text
+    assert "66 of 66 planned runs are here" in text
+    assert "8 launches saved" in text
+    check(render_html(context))

@@ -8,7 +8,7 @@ import pytest
 from scipy import stats
 
 from ablation.statistics import METRICS, PRIMARY, compare
-from ablation.statistics.comparison import log_margin, verdicts
+from ablation.statistics.verdict import log_margin, verdicts
 from tests.synthetic import make_plan, make_runs
 
 

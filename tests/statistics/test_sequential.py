@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from ablation.statistics import compare, tables
-from ablation.statistics.sequential import decide, look_points, settle, spending
+from ablation.statistics.sequential import decide, look_points, planned_blocks, settle, spending
 from tests.synthetic import make_plan, make_runs
 
 MARGIN = math.log(1.02)
@@ -115,3 +115,64 @@ def test_options_come_from_the_design():
 def test_nothing_to_compare():
     plan = make_plan(single_only=True)
     assert decide(make_runs(plan), plan).empty
+
+
+def stopped(**changes):
+    plan = make_plan(blocks=10, **changes)
+    plan["design"]["sequential"] = {"first": 6, "every": 2}
+    runs = make_runs(plan, effect_percent=6.0, cov_percent=0.3)
+    return plan, runs[(runs["block"] <= 6) | (runs["model"] != "gqa-small")]
+
+
+def test_the_comparison_takes_the_verdicts_of_the_looks_and_misses_nothing():
+    plan, runs = stopped(arms=("off", "on", "off-again"))
+    table = compare(runs, plan)
+    main = table[table["metric"] == "output_throughput_tok_s"]
+    ours = main[main["arm"] == "on"]
+    assert (ours["verdict"] == "faster").all()
+    assert (ours["settled_at"] == 6).all()
+    assert (ours["n_planned"] == 6).all()
+    assert (table["left_out"].loc[ours.index] == "").all()
+    assert ours["text"].str.contains("settled at 6 blocks, the looks at the data paid for").all()
+    # The A/A arm and the other metrics have no looks.
+    assert main.loc[main["arm"] == "off-again", "settled_at"].isna().all()
+    assert table.loc[table["metric"] == "e2e_mean_s", "settled_at"].isna().all()
+
+
+def test_a_verdict_that_a_fixed_design_would_give_too_early_is_not_given():
+    plan = make_plan(blocks=10, levels=(4,))
+    found = 0
+    only = ["model", "arm", "block", "concurrency", "usable", "output_throughput_tok_s"]
+    for seed in range(80):
+        runs = make_runs(plan, seed, effect_percent=1.9, cov_percent=1.0)[only]
+        early = runs[(runs["block"] <= 6) | (runs["model"] != "gqa-small")]
+        fixed = compare(early, plan)
+        plan["design"]["sequential"] = {"first": 6, "every": 2}
+        looked = compare(early, plan)
+        del plan["design"]["sequential"]
+        fixed, looked = (
+            t[t["metric"] == "output_throughput_tok_s"].iloc[0] for t in (fixed, looked)
+        )
+        if fixed["verdict"] != looked["verdict"]:
+            assert looked["verdict"] == "inconclusive"
+            assert "no look at the data settled it" in looked["text"]
+            found += 1
+    assert found
+
+
+def test_blocks_that_were_saved_are_no_longer_planned():
+    plan, runs = stopped()
+    needed = planned_blocks(runs, plan)
+    assert needed["models"]["gqa-small"]["blocks"] == 6
+    assert needed["models"]["mla-small"]["blocks"] == 10
+    assert max(s["block"] for s in needed["sessions"] if s["model"] == "gqa-small") == 6
+    plain = make_plan()
+    assert planned_blocks(make_runs(plain), plain) is plain
+
+
+def test_fewer_blocks_than_a_look_takes():
+    plan = make_plan(blocks=2)
+    plan["design"]["sequential"] = {"first": 6, "every": 2}
+    table = decide(make_runs(plan), plan)
+    assert (table["verdict"] == "inconclusive").all()
+    assert table["stop"].all()

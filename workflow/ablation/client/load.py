@@ -88,9 +88,8 @@ class _Crew:
         self.processes: list[subprocess.Popen[bytes]] = []
         self.selector = selectors.DefaultSelector()
         self.buffers: dict[int, bytes] = {}
-        self.said: dict[str, dict[int, dict[str, Any]]] = defaultdict(
-            dict
-        )  # event -> worker -> words
+        # what was said: event -> worker -> its words
+        self.said: dict[str, dict[int, dict[str, Any]]] = defaultdict(dict)
         self.phase: tuple[Literal["warmup", "data"], int, float] = ("warmup", 0, 0.0)
 
     def run(self) -> RawRecord:

@@ -242,18 +242,22 @@ class RecordingTransport(httpx.AsyncBaseTransport):
         await self.open(connections)
 
     @staticmethod
-    def prepare(request: httpx.Request) -> httpx.Request:
-        """Build the bytes of a request ahead of time, and give it its Recording."""
+    def prepare(request: httpx.Request, content: bytes | None = None) -> httpx.Request:
+        """Build the bytes of a request ahead of time, and give it its Recording.
+
+        content  the body, where httpx is not to hold a second copy of it (the request then has to
+                 name its length itself)
+        """
         request.extensions = {
             **request.extensions,
-            "wire": _wire(request, request.read()),
+            "wire": _wire(request, request.read() if content is None else content),
             "recording": Recording(),
         }
         return request
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send a request; return when its response is whole. Raises httpx's transport errors."""
-        wire = request.extensions.get("wire") or _wire(request, await request.aread())
+        wire = request.extensions.pop("wire", None) or _wire(request, await request.aread())
         recording = request.extensions.get("recording") or Recording()
         connection = await self._take()
         await connection.exchange(wire, recording)

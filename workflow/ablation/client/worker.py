@@ -9,6 +9,7 @@ closes.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ctypes
 import gc
 import json
@@ -81,20 +82,15 @@ class Worker:
         """This worker's share of a stream, with the bytes of each request built."""
         work = workload.Workload.from_json(self.spec["workload"])
         indices = range(total)[self.worker :: self.workers]
-        path, headers = workload.PATHS[work.route], {"content-type": "application/json"}
-        return [
-            Job(
-                index,
-                self.transport.prepare(
-                    self.client.build_request("POST", path, content=prompt.body, headers=headers)
-                ),
-                prompt.prompt_tokens,
-                prompt.output_tokens,
-            )
-            for index, prompt in zip(
-                indices, workload.requests(work, self.spec["seed"], stream, indices), strict=True
-            )
-        ]
+        made = workload.requests(work, self.spec["seed"], stream, indices)
+        return [self._job(work, index, prompt) for index, prompt in zip(indices, made, strict=True)]
+
+    def _job(self, work: workload.Workload, index: int, prompt: workload.Prompt) -> Job:
+        length = str(len(prompt.body))
+        headers = {"content-type": "application/json", "content-length": length}
+        request = self.client.build_request("POST", workload.PATHS[work.route], headers=headers)
+        self.transport.prepare(request, prompt.body)
+        return Job(index, request, prompt.prompt_tokens, prompt.output_tokens)
 
     async def phase(self, jobs: list[Job], start_ns: int, phase: str) -> None:
         """Make all requests of one phase; returns when the last has ended."""
@@ -117,7 +113,7 @@ class Worker:
             job.scheduled_ns = scheduled_ns
             await self._make(job)
             if isinstance(job.failure, failures.ConnectionFailed):
-                self.emit("trouble")
+                self.emit("trouble")  # makes the parent look whether the server lives
                 await asyncio.sleep(PAUSE_AFTER_CONNECTION_FAILURE_S)
                 scheduled_ns = time.monotonic_ns()
             else:
@@ -155,16 +151,13 @@ class Worker:
 
     async def run(self, next_command: Callable[[], Any]) -> None:
         """Warm up, then measure, each at its parent's word; then write what was measured."""
-        spec = self.spec
+        warm = self.jobs("warmup", self.spec["warmup_requests"])
+        data = self.jobs("data", self.spec["requests"])
         try:
             await self.transport.open(len(self.slots))
         except httpx.TransportError as error:
             self.emit("unreachable", text=str(error))
             return
-        warm, data = (
-            self.jobs("warmup", spec["warmup_requests"]),
-            self.jobs("data", spec["requests"]),
-        )
         self.emit("ready")
         await self._guarded(self.phase(warm, (await next_command())["start_ns"], "warmup"))
         first = next((str(job.failure) for job in self.finished if job.failure), None)
@@ -175,7 +168,8 @@ class Worker:
             self.emit("done", stats={})
             return
         del warm
-        await self.transport.renew(len(self.slots))
+        with contextlib.suppress(httpx.TransportError):  # requests will say what is wrong
+            await self.transport.renew(len(self.slots))
         gc.collect()
         gc.freeze()
         gc.disable()

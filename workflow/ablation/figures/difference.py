@@ -41,12 +41,12 @@ def draw_difference(
     rows = comparisons[comparisons["metric"] == metric] if not comparisons.empty else comparisons
     groups = [] if rows.empty else list(rows.groupby(["model", "arm"], sort=False))
     with look():
-        figure, axes = panels(max(len(groups), 1))
+        figure, axes = panels(max(len(groups), 1), abreast=1)
         if not groups:
             notice(axes[0], "No model ran the baseline and another arm:\nnothing to compare.")
         for ax, ((model, arm), own) in zip(axes, groups, strict=False):
             own = own.sort_values("concurrency")
-            _panel(ax, str(model), str(arm), own, plan, metric, shared=len(groups) > 1)
+            _panel(ax, str(model), str(arm), own, plan, metric)
         if groups:
             confidence = 100 * float(plan["design"]["confidence"])
             margin = float(plan["design"]["equivalence_margin_percent"])
@@ -68,16 +68,13 @@ def _panel(
     rows: DataFrame,
     plan: Mapping[str, Any],
     metric: str,
-    *,
-    shared: bool,
 ) -> None:
-    """One comparison; ``shared`` when its figure has more panels, so that there is less room."""
     styles = arm_styles(plan)
     baseline = plan["factor"]["baseline"]
     margin = float(plan["design"]["equivalence_margin_percent"])
     title = plan["models"].get(model, {}).get("title") or model
     words = f"{title}: {styles[arm].label} against {styles[baseline].label}"
-    ax.set_title(literal(textwrap.fill(words, 48 if shared else 78)))
+    ax.set_title(literal(textwrap.fill(words, 78)))
     low = 100 * (1 / (1 + margin / 100) - 1)
     ax.axhspan(
         low, margin, facecolor="#eceef2", edgecolor="#d3d7de", hatch="//", linewidth=0.0, zorder=0

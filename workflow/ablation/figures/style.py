@@ -92,11 +92,11 @@ def new_figure(width: float, height: float) -> Figure:
     return figure
 
 
-def panels(count: int, *, width: float = 5.2, height: float = 3.7) -> tuple[Figure, list[Axes]]:
-    """A figure of ``count`` panels, at most two in a row; the odd place stays empty."""
-    columns = 1 if count == 1 else 2
+def panels(count: int, *, abreast: int = 2) -> tuple[Figure, list[Axes]]:
+    """A figure of ``count`` panels, ``abreast`` in a row; a single one is wide, odd places empty."""
+    columns = min(count, abreast)
     rows = -(-count // columns)
-    figure = new_figure(width * (1.5 if count == 1 else columns), height * rows)
+    figure = new_figure(7.8 if columns == 1 else 5.2 * columns, 3.7 * rows)
     grid = figure.subplots(rows, columns, squeeze=False)
     axes = [ax for row in grid for ax in row]
     for ax in axes[count:]:

@@ -13,6 +13,7 @@ from ablation.report import doubt, provenance, results, spread
 from ablation.report.content import Figure, Section
 from ablation.statistics.audit import Audit
 from ablation.statistics.metrics import PRIMARY
+from ablation.statistics.sequential import planned_blocks
 
 TITLES = {
     "difference": "Difference from the baseline",
@@ -43,6 +44,7 @@ def build_context(
     published table, read from ``audit_source``) have sections where they are given.
     Verdict first, then the table by level, then everything needed to doubt it.
     """
+    plan = planned_blocks(runs, plan)
     drawn = {name: _figure(plan, name, path, comparisons) for name, path in figures.items()}
     first = results.verdict(plan, runs, comparisons)
     if "difference" in drawn:

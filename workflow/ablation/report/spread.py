@@ -95,7 +95,7 @@ def _noise(plan: Mapping[str, Any], comparisons: DataFrame) -> list[str]:
     rows = floor[floor["metric"] == PRIMARY]
     return [
         f"A/A floor, {title(plan, str(model))}: two arms with the same settings may differ by up to "
-        f"{own['floor_percent'].max():.1f} % at some level; a smaller difference is noise."
+        f"{own['floor_percent'].max():.1f} % at some level; a smaller difference can be noise."
         for model, own in rows.groupby("model", sort=False)
         if own["floor_percent"].notna().any()
     ]

@@ -214,7 +214,7 @@ def _client_bottleneck(summary: dict[str, Any], t: Thresholds) -> Any:
     worst = max(value / limit for value, limit, _, _ in seen)
     text = "the client used " + ", ".join(form.format(value * k) for value, _, form, k in seen)
     if worst > 1:
-        text += "; the client was in its own way: more workers, or a machine of its own"
+        text += "; the client was held up: give it more workers, or a core that nothing else uses"
     return _gate("client_bottleneck", worst <= 1, worst, 1.0, text)
 
 

@@ -14,6 +14,7 @@ from scipy import stats
 from ablation.statistics.cells import Absent, Grid, explain
 from ablation.statistics.metrics import measured
 from ablation.statistics.paired import Floats, interval, moments
+from ablation.statistics.sequential import planned_blocks
 
 
 def cov_interval(cov: ArrayLike, n: ArrayLike, confidence: float) -> tuple[Floats, Floats]:
@@ -43,7 +44,7 @@ def summarise(runs: DataFrame, plan: Mapping[str, Any]) -> DataFrame:
     exist and take no part, ``n_missing`` planned blocks without a run; ``note`` says why.
     """
     confidence = float(plan["design"]["confidence"])
-    grid = Grid(runs, plan)
+    grid = Grid(runs, planned_blocks(runs, plan))
     frames = []
     for metric in measured(runs):
         cells = grid.cells(metric)

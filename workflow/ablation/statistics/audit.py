@@ -22,10 +22,10 @@ from pandas import DataFrame
 from scipy import stats
 
 from ablation.statistics import paired
-from ablation.statistics.comparison import log_margin, verdicts
 from ablation.statistics.metrics import observations_needed
 from ablation.statistics.paired import Floats
 from ablation.statistics.recommendation import levels_words
+from ablation.statistics.verdict import log_margin, verdicts
 
 COLUMNS = [
     "model",

@@ -18,48 +18,22 @@ from pandas import DataFrame
 
 from ablation.statistics import paired
 from ablation.statistics.cells import Absent, Cells, Grid, explain
-from ablation.statistics.metrics import Metric, measured
-from ablation.statistics.paired import Floats
+from ablation.statistics.metrics import PRIMARY, Metric, measured
 from ablation.statistics.power import detectable_in_sd, more_blocks
 from ablation.statistics.sentences import sentence
-
-FEWEST_PAIRS = 3
+from ablation.statistics.sequential import decide, planned_blocks
+from ablation.statistics.verdict import log_margin, verdicts
 
 Contrast = tuple[str, str, int]
-
-
-def log_margin(percent: float) -> float:
-    """The equivalence margin on the log scale, ``log(1 + m)``: ratios of 1/(1+m) to 1+m."""
-    if not 0 < percent < 100:
-        raise ValueError(f"the equivalence margin must be above 0 and below 100 %, got {percent}")
-    return float(np.log1p(percent / 100))
-
-
-def verdicts(
-    n: NDArray[np.int64],
-    better: NDArray[np.bool_],
-    p_holm: Floats,
-    p_tost_holm: Floats,
-    alpha: float,
-) -> list[str]:
-    """faster, slower, equivalent or inconclusive for each comparison.
-
-    "Equivalent" goes first: a difference that is real and surely smaller than the margin is one
-    that the study declared not to matter. Faster means better: more throughput, less latency.
-    """
-    enough = n >= FEWEST_PAIRS
-    same = enough & (p_tost_holm < alpha)
-    differs = enough & (p_holm < alpha) & ~same
-    words = np.where(same, "equivalent", "inconclusive")
-    words = np.where(differs, np.where(better, "faster", "slower"), words)
-    return [str(word) for word in words]
 
 
 def compare(runs: DataFrame, plan: Mapping[str, Any]) -> DataFrame:
     """One row for each (model, metric, arm but the baseline, concurrency): ``tables.COMPARISONS``.
 
     ``runs`` is the aggregate, one row a run. Only usable runs with a positive finite value count; a
-    block counts when both arms have one. Empty when no model ran the baseline and another arm.
+    block counts when both arms have one. Empty when no model ran the baseline and another arm. In a
+    study that may stop early (``design.sequential``) the verdicts of the primary metric are those of its
+    looks; intervals and p-values are those of the blocks that are there, as if their number was fixed.
     """
     design = plan["design"]
     margin = log_margin(float(design["equivalence_margin_percent"]))
@@ -67,7 +41,7 @@ def compare(runs: DataFrame, plan: Mapping[str, Any]) -> DataFrame:
     if not 0.5 <= confidence < 1:
         raise ValueError(f"confidence is a fraction from 0.5 to below 1, got {confidence}")
     baseline = plan["factor"]["baseline"]
-    grid = Grid(runs, plan)
+    grid = Grid(runs, planned_blocks(runs, plan))
     contrasts = [
         (model, arm, int(level))
         for model, entry in plan["models"].items()
@@ -84,6 +58,10 @@ def compare(runs: DataFrame, plan: Mapping[str, Any]) -> DataFrame:
         return DataFrame()
     table = pd.concat(frames, ignore_index=True)
     table["equivalence_margin_percent"] = float(design["equivalence_margin_percent"])
+    table["settled_at"] = np.nan
+    if design.get("sequential"):
+        decisions = decide(runs, plan)
+        table = table if decisions.empty else _with_looks(table, decisions)
     records: list[Any] = table.to_dict("records")
     table["text"] = [sentence(row, confidence) for row in records]
     order = {model: i for i, model in enumerate(plan["models"])}
@@ -167,6 +145,28 @@ def _compare(
             ],
         }
     )
+
+
+def _with_looks(table: DataFrame, decisions: DataFrame) -> DataFrame:
+    """The primary metric's verdicts as its looks gave them, and at how many blocks (0: open).
+
+    An A/A arm decides nothing, so it has no looks and keeps the verdict of a fixed design.
+    """
+    looks = {
+        (str(model), str(arm), int(level)): (str(verdict), int(at))
+        for model, arm, level, verdict, at in zip(
+            *(decisions[c] for c in ("model", "arm", "concurrency", "verdict", "settled_at")),
+            strict=True,
+        )
+    }
+    columns = (table[c].tolist() for c in ("metric", "model", "arm", "concurrency"))
+    for i, (metric, *key_) in enumerate(zip(*columns, strict=True)):
+        key = (key_[0], key_[1], key_[2])
+        if metric == PRIMARY and key in looks:
+            table.loc[i, ["verdict", "settled_at"]] = looks[key]
+            if looks[key][1]:
+                table.at[i, "more_blocks"] = np.nan
+    return table
 
 
 def _fewest(ours: NDArray[np.int64], theirs: NDArray[np.int64]) -> list[int]:

@@ -45,6 +45,10 @@ def sentence(row: Mapping[str, Any], confidence: float) -> str:
 
 def _reason(row: Mapping[str, Any]) -> str:
     verdict, margin = row["verdict"], f"±{row['equivalence_margin_percent']:g} %"
+    at = row["settled_at"]
+    if not math.isnan(at) and at > 0:
+        within = f" within {margin}" if verdict == "equivalent" else ""
+        return f"{verdict}{within} (settled at {int(at)} blocks, the looks at the data paid for)."
     levels = int(row["family_size"])
     over = f" after Holm over {levels} levels" if levels > 1 else ""
     if verdict == "equivalent":
@@ -63,6 +67,8 @@ def _reason(row: Mapping[str, Any]) -> str:
         if more is None or math.isnan(more)
         else f"about {int(more):,} more {blocks} would settle it at the spread seen"
     )
+    if not math.isnan(at):
+        return f"inconclusive: no look at the data settled it; {cost}."
     return (
         f"inconclusive: neither a difference ({p_words(row['p_holm'])}{over}) nor equivalence "
         f"within {margin} ({p_words(row['p_tost_holm'])}) is shown; {cost}."

@@ -23,10 +23,10 @@ from pandas import DataFrame
 
 from ablation.statistics import paired
 from ablation.statistics.cells import Absent, Grid
-from ablation.statistics.comparison import FEWEST_PAIRS, log_margin, verdicts
 from ablation.statistics.metrics import METRICS, PRIMARY, Metric
 from ablation.statistics.noise import same_settings
 from ablation.statistics.paired import Floats
+from ablation.statistics.verdict import FEWEST_PAIRS, log_margin, verdicts
 
 # Fewer than 6 blocks cannot reach p < 0.05 by an exact sign-flip test, so no look comes before.
 FIRST_LOOK = 6
@@ -35,7 +35,7 @@ EVERY = 2
 
 def look_points(most: int, first: int = FIRST_LOOK, every: int = EVERY) -> list[int]:
     """The numbers of blocks at which to look: ``first``, then every so many, and the last one."""
-    if not FEWEST_PAIRS <= first <= most or every < 1:
+    if not min(FEWEST_PAIRS, most) <= first <= most or every < 1:
         raise ValueError(
             f"looks go from at least {FEWEST_PAIRS} blocks to the most ({most}), by 1 or more; "
             f"got first {first}, every {every}"
@@ -120,7 +120,8 @@ def decide(runs: DataFrame, plan: Mapping[str, Any]) -> DataFrame:
         if baseline not in entry["arms"] or len(entry["arms"]) < 2:
             continue
         most = int(entry["blocks"])
-        points = look_points(most, **{k: int(v) for k, v in options.items()})
+        first = min(int(options.get("first", FIRST_LOOK)), most)
+        points = look_points(most, first, int(options.get("every", EVERY)))
         had = _complete(cells.absent, cells.row, model, entry["arms"], plan["levels"], most)
         own: list[dict[str, Any]] = []
         for arm in (a for a in entry["arms"] if a not in silent):
@@ -153,6 +154,22 @@ def decide(runs: DataFrame, plan: Mapping[str, Any]) -> DataFrame:
         saved = (most - had) * len(entry["arms"]) if done else 0
         rows += [{**row, "stop": done or had >= most, "saved": saved} for row in own]
     return DataFrame(rows)
+
+
+def planned_blocks(runs: DataFrame, plan: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The plan with the blocks and sessions that were needed: what was saved is not missing."""
+    if not plan["design"].get("sequential"):
+        return plan
+    table = decide(runs, plan)
+    if table.empty:
+        return plan
+    done = table[table["saved"] > 0].groupby("model")["blocks"].first()
+    models = {
+        name: {**entry, "blocks": int(done[name])} if name in done.index else entry
+        for name, entry in plan["models"].items()
+    }
+    sessions = [s for s in plan["sessions"] if s["block"] <= int(models[s["model"]]["blocks"])]
+    return {**plan, "models": models, "sessions": sessions}
 
 
 def _complete(

@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 
 from ablation.statistics import paired
-from ablation.statistics.comparison import log_margin, verdicts
 from ablation.statistics.paired import Floats
 from ablation.statistics.sequential import look_points, settle
+from ablation.statistics.verdict import log_margin, verdicts
 
 LEVELS = 7
 MARGIN_PERCENT = 2.0

@@ -81,6 +81,7 @@ COMPARISONS = _fields(
         "blocks",
         "estimate of blocks still needed; null: settled, or over 1,000",
     ),
+    ("settled_at", _INT, "blocks", "look that settled the verdict; 0: open; null: no looks"),
     ("left_out", _TEXT, "", "why planned blocks take no part"),
     ("text", _TEXT, "", "the row as one sentence"),
 )
