@@ -1,7 +1,8 @@
-"""What a client does to the measurement: ours, `vllm bench serve` and plain httpx against planted truth.
+"""What a client does to the measurement: ours and its peers against planted truth.
 
     make bench-client
 
+Ours, `vllm bench serve`, plain httpx, and a bare protocol that only stamps (what Python itself costs).
 Each client in turn drives the reference server (first token after 50 ms, then one every 20 ms, 100
 tokens) at 1, 10, 100 and 500 in flight; what it reports is held against what the server really sent
 and when. Then, at 500, the server sends as fast as it can, several events to a write, as vLLM does
@@ -47,6 +48,9 @@ REQUESTS = {1: 10, 10: 50, 100: 500, 500: 2000}
 # 500 streams of 8 events to a write, each due 5 ms after the last: 800,000 events a second, if it could.
 FLOOD = ("--ttft-ms", "20", "--itl-ms", "0.625", "--events-per-write", "8")
 FLOOD_LEVEL, FLOOD_TOKENS, FLOOD_REQUESTS = 500, 800, 1500
+
+FLOOR = "bare protocol"
+CLIENTS = ("ours", FLOOR, "vllm bench serve", "httpx")
 
 Measured = dict[str, Any]
 
@@ -111,10 +115,9 @@ def drive_client(client: str, url: str, level: int, requests: int, osl: int, own
         return ours(url, level, requests, osl, own)
     if client == "vllm bench serve":
         return peer("peer_vllm.py", ROOT / ".venv-vllm/bin/python", url, level, requests, osl)
+    if client == FLOOR:
+        return peer("peer_bare.py", Path(sys.executable), url, level, requests, osl)
     return peer("peer_httpx.py", Path(sys.executable), url, level, requests, osl)
-
-
-CLIENTS = ("ours", "vllm bench serve", "httpx")
 
 
 def compare(measured: Measured, truth: dict[str, Any], requests: int) -> dict[str, float]:
@@ -285,6 +288,7 @@ def main() -> None:
         if r["case"] == "schedule" and r["concurrency"] == max(args.levels)
     }
     if own := errors.pop("ours", None):
+        errors.pop(FLOOR, None)  # no client that one could use
         for client, error in errors.items():
             print(f"TTFT error at {max(args.levels)}: {client} / ours = {error / own:.0f}")
     args.output.parent.mkdir(parents=True, exist_ok=True)

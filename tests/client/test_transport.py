@@ -115,6 +115,37 @@ def test_every_read_is_stamped_and_kept() -> None:
     run(answer(*pieces), use)
 
 
+EVENT = b"9\r\ndata: a\n\n\r\n"
+
+
+@pytest.mark.parametrize(
+    "end",
+    [(b"0\r\n\r\n",), (b"0\r\n", b"\r\n"), (b"0\r\n\r", b"\n"), (b"0\r\nx: y\r\n\r\n",)],
+)
+def test_the_end_is_found_behind_events_that_the_parser_waits_for(end: tuple[bytes, ...]) -> None:
+    head = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
+    pieces = (head, EVENT, EVENT + EVENT[:4], EVENT[4:], *end)
+
+    async def use(server: Server, transport: RecordingTransport, client: httpx.AsyncClient) -> None:
+        for _ in range(2):
+            response = await client.send(post(client, server.url), stream=True)
+            assert response.extensions["recording"].reads() == list(pieces)
+            assert await response.aread() == b"data: a\n\n" * 3
+        assert transport.opened == 1
+
+    run(answer(*pieces), use)
+
+
+def test_a_length_is_believed_whatever_the_body_ends_in() -> None:
+    pieces = (b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\n", b"a\n\n\r\n")
+
+    async def use(server: Server, _: RecordingTransport, client: httpx.AsyncClient) -> None:
+        response = await client.send(post(client, server.url), stream=True)
+        assert await response.aread() == b"a\n\n\r\n"
+
+    run(answer(*pieces), use)
+
+
 def test_connections_are_opened_beforehand_and_kept() -> None:
     async def use(server: Server, transport: RecordingTransport, client: httpx.AsyncClient) -> None:
         await transport.open(3)
