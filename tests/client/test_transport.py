@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
-from ablation.client.transport import Recording, RecordingTransport, body_of
+from ablation.client.transport import Client, Recording, RecordingTransport, body_of
 
 OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nhi"
 Talk = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
@@ -134,6 +134,19 @@ def test_the_end_is_found_behind_events_that_the_parser_waits_for(end: tuple[byt
         assert transport.opened == 1
 
     run(answer(*pieces), use)
+
+
+def test_no_cookie_is_carried_on() -> None:
+    setting = b"HTTP/1.1 200 OK\r\nset-cookie: a=b\r\ncontent-length: 2\r\n\r\nhi"
+
+    async def use(server: Server, transport: RecordingTransport, _: httpx.AsyncClient) -> None:
+        async with Client(transport=transport) as client:
+            for _ in range(2):
+                response = await client.post(server.url, json={})
+                assert response.headers["set-cookie"] == "a=b"
+        assert b"cookie" not in server.seen[1].lower()
+
+    run(answer(setting), use)
 
 
 def test_a_length_is_believed_whatever_the_body_ends_in() -> None:

@@ -32,7 +32,7 @@ import uvloop
 
 from ablation.client import failures, workload
 from ablation.client.record import REQUESTS, ReadsWriter
-from ablation.client.transport import Recording, RecordingTransport, body_of
+from ablation.client.transport import Client, Recording, RecordingTransport, body_of
 
 LAG_PERIOD_S = 0.01
 # After a failed connection a slot waits, so that a dead server is found out before it costs every
@@ -68,7 +68,7 @@ class Worker:
         self.worker: int = spec["worker"]
         self.workers: int = spec["workers"]
         self.transport = RecordingTransport(spec["url"])
-        self.client = httpx.AsyncClient(
+        self.client = Client(
             transport=self.transport, base_url=spec["url"], headers=spec["headers"], timeout=None
         )
         self.slots = range(self.worker, spec["concurrency"], self.workers)

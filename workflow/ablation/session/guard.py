@@ -153,14 +153,14 @@ def main() -> None:
     how, timeout_s = "", float(stop_timeout)
     while not how:
         ready, _, _ = select.select([0], [], [], POLL_S)
-        if ready:
+        if server.poll() is not None:  # first: a session may ask for a server's end because it died
+            how = "ended by itself"
+        elif ready:
             how = (
                 "stopped by the session"
                 if os.read(0, 64)
                 else "stopped: the session's job was gone"
             )
-        elif server.poll() is not None:
-            how = "ended by itself"
         elif asked:
             how = f"stopped: {asked[0]}"
         elif not all(is_alive(*process) for process in watch):
