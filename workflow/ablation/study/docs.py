@@ -11,7 +11,7 @@ from annotated_types import Ge, Gt, Le, Lt, MinLen
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from ablation.study import catalogue, config, fields, workload
+from ablation.study import catalogue, config, fields, gpus, workload
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -32,6 +32,7 @@ handy for a variation: a file with nothing but `design: {blocks: 8}` is a valid 
 | `config.yaml` | the default study: runs on any x86-64 machine, without a GPU |
 | `studies/*.yaml` | other studies |
 | `models.yaml` | the support catalogue: what each model permits, why, and who says so |
+| `gpus.yaml` | memory, bandwidth, peaks and power of GPUs, for the plan and the roofline |
 
 What decides a measurement (models, arms, workload, levels, blocks, server) is hashed; changing it measures anew, and
 changing it back finds the old measurements. Everything else (gates, margins, titles) only re-derives the report.
@@ -71,6 +72,7 @@ def documents() -> dict[Path, str]:
     readme += "".join(_section(where, model) for where, model in STUDY_PARTS)
     readme += "\n## The support catalogue\n"
     readme += "".join(_section(where, model) for where, model in CATALOGUE_PARTS)
+    readme += "\n## The table of GPUs\n" + _section("gpus[]", gpus.Gpu)
     schemas = ROOT / "workflow" / "schemas"
     return {
         ROOT / "config" / "README.md": readme,
