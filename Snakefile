@@ -25,6 +25,7 @@ include: "workflow/rules/aggregate.smk"
 include: "workflow/rules/statistics.smk"
 include: "workflow/rules/figures.smk"
 include: "workflow/rules/report.smk"
+include: "workflow/rules/export.smk"
 
 
 report: "workflow/report/workflow.rst"
@@ -35,4 +36,6 @@ rule report:
     input:
         "<results>/report/report.html",
         "<results>/report/report.md",
+        "<results>/report/tidy.parquet",
+        "<results>/report/tidy.csv",
         expand("<results>/figures/{figure}.png", figure=FIGURES),

@@ -26,6 +26,9 @@ def test_from_plan_to_report(finished):
     assert "report: results/small/report/report.html" in output
     assert len(workspace.launches()) == SESSIONS
     assert not workspace.processes()
+    tidy = pd.read_csv(workspace.results / "report" / "tidy.csv")
+    assert tidy["simulated"].all()
+    assert (tidy.groupby("metric").size() <= SESSIONS * LEVELS).all()
 
 
 def test_progress_is_shown(finished):

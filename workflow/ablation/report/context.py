@@ -11,6 +11,7 @@ from pandas import DataFrame
 
 from ablation.report import doubt, provenance, results, spread
 from ablation.report.content import Figure, Section
+from ablation.report.limit import limit
 from ablation.statistics.audit import Audit
 from ablation.statistics.metrics import PRIMARY
 from ablation.statistics.sequential import planned_blocks
@@ -70,11 +71,13 @@ def build_context(
         provenance.commands(plan),
         provenance.reproduce(plan, list(figures)),
     ]
+    limit(sections)
     return {
         "title": plan["title"],
         "study": plan["study"],
         "description": plan.get("description") or "",
         "simulated": bool(plan["simulated"]),
+        "simulated_text": "Nothing here was measured on a real server.",
         "factor": plan["factor"].get("title") or plan["factor"]["name"],
         "sections": sections,
     }

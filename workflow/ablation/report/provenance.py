@@ -161,11 +161,14 @@ def reproduce(plan: Mapping[str, Any], names: Sequence[str]) -> Section:
     base = f"results/{study}"
     section = Section("reproduce", "How to reproduce each part")
     section.sentences = [
-        "From the stored measurements, without a server. Delete the file first to draw it again."
+        "From the stored measurements, without a server. Delete the file first to draw it again.",
+        "For an analysis of your own, the runs stand in long form (a row for each run and metric, with "
+        f"its unit) in {base}/report/tidy.parquet and tidy.csv.",
     ]
     section.code = [
         *((f"Figure {name}", command(study, f"figures/{name}.svg")) for name in names),
         ("Statistics", f"snakemake --cores 1 {base}/statistics/comparisons.parquet"),
+        ("The runs in long form", f"snakemake --cores 1 {base}/report/tidy.csv"),
         ("This report", f"snakemake --cores 1 {base}/report/report.html"),
     ]
     return section

@@ -1,0 +1,1 @@
+"""Export: the runs as one tidy table, for a person's own analysis."""
