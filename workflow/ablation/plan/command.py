@@ -22,9 +22,11 @@ def generated_path(name: str, recipe: Generate) -> str:
     return f"{GENERATED}/{name}-{digest}"
 
 
-def model_location(study: Study, model: str, entry: Entry) -> str:
-    """What the server is given as `--model`: a folder or a hub name."""
+def model_location(study: Study, model: str, entry: Entry, arm: str | None = None) -> str:
+    """What the server is given as `--model`: a folder or a hub name; an arm may have weights of its own."""
     settings = study.models[model]
+    if arm is not None and model in study.factor.arms[arm].paths:
+        return study.factor.arms[arm].paths[model]
     if settings.path is not None:
         return settings.path
     if entry.generate is not None:
@@ -60,7 +62,8 @@ def server_env(study: Study, model: str, arm: str, entry: Entry) -> dict[str, st
     base: dict[str, str] = {}
     if study.server.kind == "vllm":
         base = {"VLLM_NO_USAGE_STATS": "1", "DO_NOT_TRACK": "1"}
-        if study.models[model].path is not None or entry.generate is not None:
+        own = study.factor.arms[arm].paths.get(model, study.models[model].path)
+        if own is not None or entry.generate is not None:
             base["HF_HUB_OFFLINE"] = "1"
     layers = (study.server, entry, study.models[model], study.factor.arms[arm])
     return base | {name: value for layer in layers for name, value in layer.env.items()}
@@ -77,7 +80,7 @@ def server_command(study: Study, model: str, arm: str, entry: Entry) -> list[str
         "-m",
         "vllm.entrypoints.openai.api_server",
         "--model",
-        model_location(study, model, entry),
+        model_location(study, model, entry, arm),
         "--served-model-name",
         model,
         *address,

@@ -7,6 +7,7 @@ import json
 import math
 from typing import Any
 
+from ablation.accuracy.settings import accuracy_plan
 from ablation.client.workload import read_prompts
 from ablation.places import here_or_home
 from ablation.plan.command import (
@@ -70,6 +71,7 @@ def build_plan(study: Study, catalogue: Catalogue) -> Plan:
         "workload": study.workload.model_dump(),
         "gates": study.gates.model_dump(),
         "slo": study.slo.model_dump(),
+        "accuracy": study.accuracy.model_dump(),
         "models": {
             model: _model(study, entries[model], support[model], blocks[model], model)
             for model in study.models
@@ -163,6 +165,8 @@ def _session(study: Study, entry: Entry, model: str, arm: str, block: int, rank:
                 "load": load,
             }
         )
+    accuracy = accuracy_plan(study, expect, model, _vocabulary(study, entry, model))
+    accuracy_s = accuracy["expected_s"] if accuracy else 0.0
     return {
         "id": f"{model}/{arm}/block-{block}",
         "model": model,
@@ -176,7 +180,11 @@ def _session(study: Study, entry: Entry, model: str, arm: str, block: int, rank:
         "env": env,
         "gpus": gpus(study, args),
         "levels": levels,
-        "expected_s": expect.start_s + expect.stop_s + sum(level["expected_s"] for level in levels),
+        "accuracy": accuracy,
+        "expected_s": expect.start_s
+        + expect.stop_s
+        + accuracy_s
+        + sum(level["expected_s"] for level in levels),
     }
 
 
@@ -212,6 +220,7 @@ def _model(study: Study, entry: Entry, verdict: Verdict, blocks: int, model: str
         "architecture": entry.architecture,
         "stands_for": entry.stands_for,
         "location": location,
+        "locations": {arm: model_location(study, model, entry, arm) for arm in verdict.runs},
         "generated": location.startswith(f"{GENERATED}/"),
         "status": verdict.status,
         "arms": list(verdict.runs),

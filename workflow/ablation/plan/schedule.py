@@ -207,6 +207,7 @@ class Schedule:
             "server": server.model_dump(include={"kind", "python", "vllm", "host", "port"}),
             "variables": variables_of(self.study),
             "models": {name: model["location"] for name, model in self.plan["models"].items()},
+            "paths": {name: arm.paths for name, arm in self.study.factor.arms.items() if arm.paths},
         }
 
     # Generated models ----------------------------------------------------------------------------
@@ -225,4 +226,5 @@ class Schedule:
     def model_files(self, wildcards: Any) -> list[str]:
         """What a session needs of a generated model; nothing for others."""
         model = self.plan["models"][wildcards.model]
-        return [f"{model['location']}/config.json"] if model["generated"] else []
+        own = model["locations"].get(wildcards.arm) == model["location"]
+        return [f"{model['location']}/config.json"] if model["generated"] and own else []

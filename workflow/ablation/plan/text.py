@@ -32,6 +32,13 @@ def plan_text(plan: Plan, done: set[str] | None = None) -> str:
         if model["status"] != "toggle":
             lines.append(f"      {model['reason']}  [{model['source']}]")
     first = plan["sessions"][0]
+    if accuracy := first["accuracy"]:
+        lines += [
+            "",
+            f"accuracy  {accuracy['prompts']} prompts, {accuracy['output_tokens']} greedy tokens each, twice in "
+            f"every launch, {accuracy['concurrency']} in flight: about "
+            f"{duration_text(accuracy['expected_s'])} a launch",
+        ]
     lines += ["", "requests per level (and warm-up)"]
     for level in first["levels"]:
         lines.append(

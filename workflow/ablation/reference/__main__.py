@@ -12,6 +12,7 @@ import sys
 
 import uvloop
 
+from ablation.reference.answers import Answers
 from ablation.reference.engine import Engine
 from ablation.reference.plan import FAULTS, Fault, Schedule
 from ablation.reference.server import serve
@@ -39,6 +40,9 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument(
         "--launch-sd", type=float, default=0.0, help="SD of a factor drawn anew for each launch"
     )
+    p.add_argument("--logprob-noise", type=float, default=0.0, help="SD in nats, each request")
+    p.add_argument("--logprob-launch", type=float, default=0.0, help="SD in nats, each launch")
+    p.add_argument("--logprob-error", type=float, default=0.0, help="SD in nats, planted error")
     p.add_argument("--seed", type=int, help="of jitter and the launch's factor (default: none)")
     p.add_argument("--fault", type=Fault.parse, action="append", default=[], metavar="KIND:EVERY")
     return p
@@ -63,7 +67,9 @@ async def run(args: argparse.Namespace) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    server = await serve(Engine(schedule, args.fault, args.model, seed), args.host, args.port)
+    answers = Answers(args.logprob_noise, args.logprob_launch, args.logprob_error, seed)
+    engine = Engine(schedule, args.fault, args.model, seed, answers)
+    server = await serve(engine, args.host, args.port)
     host, port = server.sockets[0].getsockname()[:2]
     print(f"reference server (simulated) on http://{host}:{port}", flush=True)
     print(f"schedule: {schedule}; seed {seed}; faults {args.fault}", flush=True)

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ablation.reference.answers import Answers
 from ablation.reference.plan import Fault, Schedule
 from ablation.reference.wire import Writer, event, stream_head
 
@@ -52,8 +53,16 @@ class Stream:
 class Engine:
     """Serves streams: a heap of what is due, looked at every millisecond."""
 
-    def __init__(self, schedule: Schedule, faults: list[Fault], model: str, seed: int) -> None:
+    def __init__(
+        self,
+        schedule: Schedule,
+        faults: list[Fault],
+        model: str,
+        seed: int,
+        answers: Answers | None = None,
+    ) -> None:
         self.schedule, self.faults, self.model = schedule, faults, model
+        self.answers = answers or Answers()
         self.rng = random.Random(seed)
         self.counter = itertools.count(1)
         self.order = itertools.count()

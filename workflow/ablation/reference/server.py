@@ -100,7 +100,9 @@ class Peer(asyncio.Protocol):
             self.write(response("400 Bad Request", text))
             return
         if not body.get("stream"):
-            self.write(writer.whole(total))
+            top = body.get("logprobs")
+            found = None if top is None else engine.answers.complete(body.get("prompt"), total, top)
+            self.write(writer.whole(total, found))
             return
         number = next(engine.counter)
         fault = engine.fault_of(number)

@@ -73,14 +73,14 @@ class Writer:
             usage = event(data[:-1] + b',"usage":' + self._usage(sent) + b"}")
         return usage + event(b"[DONE]") + LAST_CHUNK
 
-    def whole(self, tokens: int) -> bytes:
-        """The answer to a request that does not stream."""
+    def whole(self, tokens: int, logprobs: dict[str, Any] | None = None) -> bytes:
+        """The answer to a request that does not stream; `logprobs` where they were asked for."""
         text = " word" * tokens
         choice = (
             {"message": {"role": "assistant", "content": text}} if self.chat else {"text": text}
         )
         usage = json.loads(self._usage(tokens))
-        choices = [{"index": 0, "finish_reason": "length", **choice}]
+        choices = [{"index": 0, "finish_reason": "length", "logprobs": logprobs, **choice}]
         return response("200 OK", self._dump({"choices": choices, "usage": usage}))
 
     def _choice(self, text: str) -> bytes:

@@ -105,7 +105,9 @@ def _treatment(
         told = plan["factor"]["arms"].get(arm, {})
         env = [f"{key}={value}" for key, value in dict(told.get("env") or {}).items()]
         args = [f"{key}: {value}" for key, value in dict(told.get("args") or {}).items()]
-        return "\n".join([*env, *args]) or "no setting of its own"
+        own = dict(told.get("paths") or {}).get(model)
+        path = [f"model: {own}"] if own else []
+        return "\n".join([*env, *args, *path]) or "no setting of its own"
 
     def proved(arm: str) -> Cell:
         own = per_arm[arm]

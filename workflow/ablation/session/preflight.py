@@ -32,6 +32,8 @@ def preflight(study: Study, plan: Plan) -> dict[str, Any]:
         check_variables(variables_of(study), installation)
         found |= {"python": installation.python_version, "vllm": installation.vllm}
         for name, model in plan["models"].items():
-            if model["arms"]:
-                check_model(model["location"], model["generated"], f"models.{name}.path")
+            for arm, location in model["locations"].items():
+                own = location == model["location"]
+                where = f"models.{name}.path" if own else f"factor.arms.{arm}.paths.{name}"
+                check_model(location, own and model["generated"], where)
     return found

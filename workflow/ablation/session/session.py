@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from ablation.accuracy.collect import observe
 from ablation.client.load import LoadError, LoadSpec, ServerDied, drive
 from ablation.client.load import Progress as LoadProgress
 from ablation.client.record import write_record
@@ -157,6 +158,8 @@ def _measure(
             if study.server.kind == "vllm" and launch["versions"]["server"]:
                 check_version(launch["versions"]["server"], study.server.vllm, "the server")
             progress.say(f"server is ready after {launch['ready_s']:.1f} s")
+            launch["accuracy"] = observe(server.base_url, session, folder, hidden)
+            progress.say(launch["accuracy"]["text"])
             for level in missing:
                 _measure_level(study, session, level, server, folder, store, progress)
                 launch["levels"].append(level["concurrency"])

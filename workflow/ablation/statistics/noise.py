@@ -13,14 +13,15 @@ from pandas import DataFrame
 
 
 def same_settings(plan: Mapping[str, Any]) -> list[str]:
-    """Arms other than the baseline whose environment and arguments are the baseline's."""
+    """Arms other than the baseline whose environment, arguments and weights are the baseline's."""
     arms, baseline = plan["factor"]["arms"], plan["factor"]["baseline"]
 
-    def settings(arm: str) -> tuple[dict[str, str], dict[str, str]]:
+    def settings(arm: str) -> tuple[dict[str, str], ...]:
         env, args = arms[arm].get("env") or {}, arms[arm].get("args") or {}
         return (
             {str(key): str(value) for key, value in env.items()},
             {str(key): str(value) for key, value in args.items()},
+            {str(key): str(value) for key, value in (arms[arm].get("paths") or {}).items()},
         )
 
     return [arm for arm in arms if arm != baseline and settings(arm) == settings(baseline)]

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from ablation.study.accuracy import Accuracy
 from ablation.study.fields import Name, Settings, Strict
 from ablation.study.workload import Workload
 
@@ -29,6 +30,12 @@ class Arm(Settings):
     counter_evidence: str | None = Field(
         default=None,
         description="Regular expression that no line of the server's log may match (a fallback, an override).",
+    )
+    paths: dict[Name, str] = Field(
+        default={},
+        description=(
+            "Model -> another folder or hub name for this arm: an FP8 checkpoint against BF16, for example."
+        ),
     )
 
     @field_validator("evidence", "counter_evidence")
@@ -301,6 +308,7 @@ class Study(Strict):
     expect: Expect = Expect()
     gates: Gates = Gates()
     slo: Slo = Slo()
+    accuracy: Accuracy = Accuracy()
     catalogue: str = Field(default="config/models.yaml", description="Support catalogue.")
     published: str | None = Field(
         default=None, description="CSV of a published table whose audit stands in the report."
@@ -313,6 +321,12 @@ class Study(Strict):
                 if arm not in self.factor.arms:
                     raise ValueError(
                         f"models.{name}.arms: {arm!r} is not one of {sorted(self.factor.arms)}"
+                    )
+        for arm, settings in self.factor.arms.items():
+            for name in settings.paths:
+                if name not in self.models:
+                    raise ValueError(
+                        f"factor.arms.{arm}.paths: {name!r} is not one of the models {sorted(self.models)}"
                     )
         return self
 

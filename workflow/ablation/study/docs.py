@@ -11,7 +11,7 @@ from annotated_types import Ge, Gt, Le, Lt, MinLen
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from ablation.study import catalogue, config, fields, gpus, workload
+from ablation.study import accuracy, catalogue, config, fields, gpus, workload
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -35,7 +35,8 @@ handy for a variation: a file with nothing but `design: {blocks: 8}` is a valid 
 | `gpus.yaml` | memory, bandwidth, peaks and power of GPUs, for the plan and the roofline |
 
 What decides a measurement (models, arms, workload, levels, blocks, server) is hashed; changing it measures anew, and
-changing it back finds the old measurements. Everything else (gates, margins, titles) only re-derives the report.
+changing it back finds the old measurements. Everything else (gates, margins, titles, accuracy) only re-derives the
+report.
 
 YAML reads a bare `on` or `off` as true or false: write `"on"` and `"off"`.
 
@@ -57,6 +58,7 @@ STUDY_PARTS: tuple[tuple[str, type[BaseModel]], ...] = (
     ("expect", config.Expect),
     ("gates", config.Gates),
     ("slo", config.Slo),
+    ("accuracy", accuracy.Accuracy),
 )
 CATALOGUE_PARTS: tuple[tuple[str, type[BaseModel]], ...] = (
     ("models.*", catalogue.Entry),
