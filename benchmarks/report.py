@@ -19,7 +19,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from ablation.figures import draw_difference, draw_throughput, save
+from ablation.figures import difference, throughput
+from ablation.figures.style import save
 from ablation.report import build_context, render_html, render_markdown
 from ablation.statistics import compare, summarise
 from ablation.statistics.variability import variability
@@ -59,8 +60,8 @@ def measure(runs: int, step: str) -> dict[str, Any]:
         return len(compare(frame, plan))
 
     def draw() -> int:
-        save(draw_difference(comparisons, plan), figures["difference"])
-        save(draw_throughput(arms, comparisons, plan), figures["throughput"])
+        save(difference.draw(plan, comparisons=comparisons), figures["difference"])
+        save(throughput.draw(plan, arms=arms), figures["throughput"])
         return sum(path.stat().st_size for path in figures.values())
 
     def report() -> int:

@@ -6,16 +6,14 @@ import numpy as np
 import pytest
 from pandas import DataFrame
 
-from ablation.figures import draw_difference, draw_throughput, save
-from ablation.figures.style import arm_styles, tick_levels
+from ablation.figures import difference, throughput
+from ablation.figures.style import arm_styles, save, tick_levels
 from ablation.statistics import compare, summarise
 from tests.synthetic import make_plan, make_runs
 
 DRAW = {
-    "throughput": lambda plan, runs: draw_throughput(
-        summarise(runs, plan), compare(runs, plan), plan
-    ),
-    "difference": lambda plan, runs: draw_difference(compare(runs, plan), plan),
+    "throughput": lambda plan, runs: throughput.draw(plan, arms=summarise(runs, plan)),
+    "difference": lambda plan, runs: difference.draw(plan, comparisons=compare(runs, plan)),
 }
 
 
@@ -55,7 +53,7 @@ def test_throughput_shows_means_intervals_n_and_what_did_not_run():
     plan = make_plan()
     runs = make_runs(plan)
     arms = summarise(runs, plan)
-    figure = draw_throughput(arms, compare(runs, plan), plan)
+    figure = throughput.draw(plan, arms=arms)
     words = texts(figure)
     assert "AITER on, n = 6" in words
     assert "AITER on: incompatible: 16 heads" in words.replace("\n", " ")
@@ -73,7 +71,7 @@ def test_throughput_shows_means_intervals_n_and_what_did_not_run():
 def test_difference_shows_values_verdict_words_and_n():
     plan = make_plan()
     runs = make_runs(plan, effect_percent={1: 6.0, 4: 0.0, 16: -6.0}, cov_percent=0.3)
-    words = texts(draw_difference(compare(runs, plan), plan))
+    words = texts(difference.draw(plan, comparisons=compare(runs, plan)))
     for word in ("faster", "equivalent", "slower", "1\nn = 6", "±2 %"):
         assert word in words
 
@@ -111,8 +109,8 @@ def test_a_study_without_a_usable_run_has_figures(name, tmp_path):
 
 def test_empty_tables_have_figures(tmp_path):
     plan = make_plan()
-    save(draw_throughput(DataFrame(), DataFrame(), plan), tmp_path / "a.svg")
-    save(draw_difference(DataFrame(), plan), tmp_path / "b.svg")
+    save(throughput.draw(plan, arms=DataFrame()), tmp_path / "a.svg")
+    save(difference.draw(plan, comparisons=DataFrame()), tmp_path / "b.svg")
 
 
 def test_names_from_the_config_are_no_formulas(tmp_path):
@@ -136,4 +134,4 @@ def test_ticks_are_the_real_levels_and_not_too_many():
 def test_another_suffix_is_refused(tmp_path):
     plan = make_plan()
     with pytest.raises(ValueError, match="svg or"):
-        save(draw_difference(DataFrame(), plan), tmp_path / "figure.jpg")
+        save(difference.draw(plan, comparisons=DataFrame()), tmp_path / "figure.jpg")

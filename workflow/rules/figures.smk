@@ -1,13 +1,16 @@
+# Each figure from the tables alone, as SVG or PNG. What they are is told by ablation.figures.registry.
+from ablation.figures.registry import CATEGORY, FIGURES
+
+
 rule throughput_figure:
     input:
         arms="<results>/statistics/arms.parquet",
-        comparisons="<results>/statistics/comparisons.parquet",
     output:
         report(
             "<results>/figures/throughput.{format}",
-            category="Figures",
+            category=CATEGORY,
             caption="../report/throughput.rst",
-            labels={"figure": "Throughput by concurrency and arm", "format": "{format}"},
+            labels=FIGURES["throughput"].labels,
         ),
     log:
         "<logs>/figures/throughput-{format}.log",
@@ -16,35 +19,26 @@ rule throughput_figure:
     conda:
         "../../envs/analysis.yaml"
     params:
+        figure="throughput",
         factor=SCHEDULE.study.factor.model_dump(),
     script:
         "../scripts/figures.py"
 
 
-rule difference_figure:
+use rule throughput_figure as difference_figure with:
     input:
-        arms="<results>/statistics/arms.parquet",
         comparisons="<results>/statistics/comparisons.parquet",
     output:
         report(
             "<results>/figures/difference.{format}",
-            category="Figures",
+            category=CATEGORY,
             caption="../report/difference.rst",
-            labels={"figure": "Difference between the arms", "format": "{format}"},
+            labels=FIGURES["difference"].labels,
         ),
     log:
         "<logs>/figures/difference-{format}.log",
-    wildcard_constraints:
-        format="svg|png",
-    conda:
-        "../../envs/analysis.yaml"
     params:
-        factor=SCHEDULE.study.factor.model_dump(),
-    script:
-        "../scripts/figures.py"
-
-
-FIGURES = ["difference", "throughput"]
+        figure="difference",
 
 
 rule figures:

@@ -1,7 +1,5 @@
-"""Figures: one function each, from the statistics to a Figure; ``save`` writes SVG or PNG."""
+"""Figures: one module each, with ``draw``; the registry knows them all, ``style.save`` writes them.
 
-from ablation.figures.difference import draw_difference
-from ablation.figures.style import save
-from ablation.figures.throughput import draw_throughput
-
-__all__ = ["draw_difference", "draw_throughput", "save"]
+To add one: a module with ``draw(plan, *, table, ...)`` that returns a Figure, an entry of its name in
+``registry.FIGURES``, a rule in workflow/rules/figures.smk and a caption in workflow/report/{name}.rst.
+"""

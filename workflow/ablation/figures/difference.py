@@ -34,9 +34,7 @@ LOOKS = {
 }
 
 
-def draw_difference(
-    comparisons: DataFrame, plan: Mapping[str, Any], metric: str = PRIMARY
-) -> Figure:
+def draw(plan: Mapping[str, Any], *, comparisons: DataFrame, metric: str = PRIMARY) -> Figure:
     """One panel for each comparison of a model: levels from left to right, 0 in the middle."""
     rows = comparisons[comparisons["metric"] == metric] if not comparisons.empty else comparisons
     groups = [] if rows.empty else list(rows.groupby(["model", "arm"], sort=False))

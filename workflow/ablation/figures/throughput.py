@@ -30,9 +30,7 @@ DODGE = 0.03
 TITLE_WIDTH = 44
 
 
-def draw_throughput(
-    arms: DataFrame, comparisons: DataFrame, plan: Mapping[str, Any], metric: str = PRIMARY
-) -> Figure:
+def draw(plan: Mapping[str, Any], *, arms: DataFrame, metric: str = PRIMARY) -> Figure:
     """Mean over launches with its t interval, for each arm and level of each model.
 
     An arm that did not run is named in its model's panel, with its status and reason.

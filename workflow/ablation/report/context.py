@@ -9,6 +9,7 @@ from typing import Any
 
 from pandas import DataFrame
 
+from ablation.figures.registry import FIGURES
 from ablation.report import doubt, provenance, results, spread
 from ablation.report.content import Figure, Section
 from ablation.report.limit import limit
@@ -16,10 +17,6 @@ from ablation.statistics.audit import Audit
 from ablation.statistics.metrics import PRIMARY
 from ablation.statistics.sequential import planned_blocks
 
-TITLES = {
-    "difference": "Difference from the baseline",
-    "throughput": "Throughput by concurrency and arm",
-}
 # Levels that a figure's alternative text reads out; the tables have all.
 MOST_POINTS = 40
 MIME = {".svg": "image/svg+xml", ".png": "image/png"}
@@ -46,20 +43,14 @@ def build_context(
     Verdict first, then the table by level, then everything needed to doubt it.
     """
     plan = planned_blocks(runs, plan)
-    drawn = {name: _figure(plan, name, path, comparisons) for name, path in figures.items()}
-    first = results.verdict(plan, runs, comparisons)
-    if "difference" in drawn:
-        first.figures = [drawn["difference"]]
-    levels = results.levels(plan, arms, comparisons)
-    levels.figures = [figure for name, figure in drawn.items() if name != "difference"]
     optional: list[Section | None] = [
         spread.variability(plan, comparisons, variability) if variability is not None else None,
         spread.early(plan, decisions),
         spread.published(audit, audit_source),
     ]
     sections: list[Section] = [
-        first,
-        levels,
+        results.verdict(plan, runs, comparisons),
+        results.levels(plan, arms, comparisons),
         results.latencies(plan, comparisons),
         results.findings(plan, comparisons),
         *(section for section in optional if section is not None),
@@ -71,6 +62,12 @@ def build_context(
         provenance.commands(plan),
         provenance.reproduce(plan, list(figures)),
     ]
+    for section in sections:
+        section.figures += [
+            _figure(plan, name, figures[name], comparisons)
+            for name, entry in FIGURES.items()
+            if name in figures and entry.section == section.id
+        ]
     limit(sections)
     return {
         "title": plan["title"],
@@ -84,24 +81,22 @@ def build_context(
 
 
 def _figure(plan: Mapping[str, Any], name: str, path: Path, comparisons: DataFrame) -> Figure:
+    entry = FIGURES[name]
     data = base64.b64encode(path.read_bytes()).decode()
-    alt = TITLES.get(name, name)
+    alt = entry.alt
     if name == "difference" and len(comparisons):
         main = comparisons[comparisons["metric"] == PRIMARY].head(MOST_POINTS)
         columns = ("model", "arm", "concurrency", "difference_percent", "verdict")
         points = zip(*(main[column] for column in columns), strict=True)
         alt += ": " + "; ".join(f"{m} {a} at {c}: {d:+.1f} %, {v}" for m, a, c, d, v in points)
-    elif name == "throughput":
-        alt += f" of {len(plan['models'])} models; the numbers stand in the tables by level"
     if plan["simulated"]:
         alt = f"SIMULATED. {alt}"
     return Figure(
         name=name,
-        title=TITLES.get(name, name.replace("_", " ").capitalize()),
+        title=entry.title,
         alt=alt,
         data_uri=f"data:{MIME[path.suffix]};base64,{data}",
         link=f"../{path.parent.name}/{path.name}",
         command=provenance.command(plan["study"], f"figures/{name}.svg"),
-        source=f"results/{plan['study']}/statistics/"
-        + ("comparisons.parquet" if name == "difference" else "arms.parquet"),
+        source=f"results/{plan['study']}/{entry.source}",
     )

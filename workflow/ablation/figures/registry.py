@@ -1,0 +1,75 @@
+"""Which figures there are: the one place that knows their titles, inputs and place in the report.
+
+Light on purpose: the rule files read it each time Snakemake starts, so nothing is drawn with here and
+a figure's module is imported only when it is drawn.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from ablation.figures import inputs
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+CATEGORY = "Figures"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A figure, whose drawing function is ``draw`` of the module ``ablation.figures.{name}``.
+
+    ``title`` heads it in reports, ``alt`` describes it to who cannot see it. ``inputs`` are the names
+    of the rule's inputs, each with the function that reads it; ``draw`` takes the same names.
+    ``source`` is what a reader opens for its numbers, under results/{study}/. ``section`` is the id of
+    the report's section that shows it: where a study has no such section, the report goes without.
+    """
+
+    title: str
+    alt: str
+    inputs: Mapping[str, inputs.Reader]
+    source: str
+    section: str
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """For Snakemake's own report."""
+        return {"figure": self.title, "format": "{format}"}
+
+
+FIGURES: dict[str, Entry] = {
+    "difference": Entry(
+        title="Difference from the baseline",
+        alt="Difference from the baseline in percent by level, with interval and equivalence band",
+        inputs={"comparisons": inputs.table},
+        source="statistics/comparisons.parquet",
+        section="verdict",
+    ),
+    "throughput": Entry(
+        title="Throughput by concurrency and arm",
+        alt="Throughput by concurrency and arm, one panel a model; the numbers stand in the tables by "
+        "level",
+        inputs={"arms": inputs.table},
+        source="statistics/arms.parquet",
+        section="levels",
+    ),
+}
+
+
+def drawing(name: str) -> Callable[..., Figure]:
+    """The drawing function of a figure: ``draw(plan, **inputs)``. Raises KeyError for an unknown one."""
+    if name not in FIGURES:
+        raise KeyError(f"no figure {name!r}; there are {', '.join(FIGURES)}")
+    draw: Callable[..., Figure] = import_module(f"ablation.figures.{name}").draw
+    return draw
+
+
+def draw(name: str, plan: Mapping[str, Any], files: Mapping[str, Any]) -> Figure:
+    """Read a figure's inputs (name to one path or several) and draw it."""
+    readers = FIGURES[name].inputs
+    data = {key: read(inputs.paths(files[key])) for key, read in readers.items()}
+    return drawing(name)(plan, **data)
