@@ -1,4 +1,4 @@
-# Each figure from the tables alone, as SVG or PNG. What they are is told by ablation.figures.registry.
+# Each figure from the tables alone, as SVG and PNG. What they are is told by ablation.figures.registry.
 from ablation.figures.registry import CATEGORY, FIGURES
 
 
@@ -6,16 +6,15 @@ rule throughput_figure:
     input:
         arms="<results>/statistics/arms.parquet",
     output:
-        report(
-            "<results>/figures/throughput.{format}",
+        svg=report(
+            "<results>/figures/throughput.svg",
             category=CATEGORY,
             caption="../report/throughput.rst",
             labels=FIGURES["throughput"].labels,
         ),
+        png="<results>/figures/throughput.png",
     log:
-        "<logs>/figures/throughput-{format}.log",
-    wildcard_constraints:
-        format="svg|png",
+        "<logs>/figures/throughput.log",
     conda:
         "../../envs/analysis.yaml"
     params:
@@ -29,14 +28,15 @@ use rule throughput_figure as difference_figure with:
     input:
         comparisons="<results>/statistics/comparisons.parquet",
     output:
-        report(
-            "<results>/figures/difference.{format}",
+        svg=report(
+            "<results>/figures/difference.svg",
             category=CATEGORY,
             caption="../report/difference.rst",
             labels=FIGURES["difference"].labels,
         ),
+        png="<results>/figures/difference.png",
     log:
-        "<logs>/figures/difference-{format}.log",
+        "<logs>/figures/difference.log",
     params:
         figure="difference",
 

@@ -11,4 +11,5 @@ if __name__ == "__main__":
     with job(snakemake):
         plan = Schedule.from_config(snakemake.config).plan
         figure = draw(snakemake.params.figure, plan, dict(snakemake.input.items()))
-        save(figure, Path(snakemake.output[0]))
+        for path in snakemake.output:
+            save(figure, Path(path))

@@ -38,7 +38,7 @@ class Entry:
     @property
     def labels(self) -> dict[str, str]:
         """For Snakemake's own report."""
-        return {"figure": self.title, "format": "{format}"}
+        return {"figure": self.title, "format": "svg"}
 
 
 FIGURES: dict[str, Entry] = {
