@@ -32,6 +32,7 @@ from ablation.session.server import Server, ServerError
 from ablation.session.store import LAUNCH_FILE, Store, write_json
 from ablation.session.versions import workflow_versions
 from ablation.study.config import Study
+from ablation.telemetry.watch import Watch, request_for
 
 SCHEMA = "ablation.session/1"
 LOCK_PATIENCE_S = (
@@ -145,8 +146,15 @@ def _measure(
         watched=watched,
         stop_timeout_s=study.server.stop_timeout_s,
     )
+    watch = Watch(
+        folder,
+        study.telemetry,
+        request_for(
+            study.telemetry, study.hardware.platform, session["gpus"], server.command, env
+        ),
+    )
     try:
-        with server:
+        with watch, server:
             progress.say("launching the server")
             progress.quiet()
             launch["ready_s"] = server.wait_ready(
@@ -176,6 +184,7 @@ def _measure(
             "backends": evidence.backends(log),
             "warnings": evidence.warnings(log),
             "treatment": evidence.treatment(log, study.factor.arms[session["arm"]]),
+            "telemetry": watch.evidence(server.started),
         }
         write_json(folder / LAUNCH_FILE, launch)
 

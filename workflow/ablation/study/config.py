@@ -13,6 +13,7 @@ from pydantic import Field, field_validator, model_validator
 
 from ablation.study.accuracy import Accuracy
 from ablation.study.fields import Name, Settings, Strict
+from ablation.study.telemetry import Telemetry
 from ablation.study.workload import Workload
 
 
@@ -309,6 +310,7 @@ class Study(Strict):
     gates: Gates = Gates()
     slo: Slo = Slo()
     accuracy: Accuracy = Accuracy()
+    telemetry: Telemetry = Telemetry()
     catalogue: str = Field(default="config/models.yaml", description="Support catalogue.")
     published: str | None = Field(
         default=None, description="CSV of a published table whose audit stands in the report."
