@@ -149,9 +149,7 @@ def _measure(
     watch = Watch(
         folder,
         study.telemetry,
-        request_for(
-            study.telemetry, study.hardware.platform, session["gpus"], server.command, env
-        ),
+        request_for(study.telemetry, study.hardware.platform, session["gpus"], server.command, env),
     )
     try:
         with watch, server:

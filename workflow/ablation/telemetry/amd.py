@@ -57,7 +57,9 @@ class AmdReader:
         self.devices = [Device(i, self._market_name(handles[i])) for i in chosen]
         self._residency: list[dict[str, float]] = [{} for _ in chosen]
         self.name = f"amdsmi by {label}"
-        if all(r.power_w is None and r.energy_j is None and r.clock_mhz is None for r in self.read()):
+        if all(
+            r.power_w is None and r.energy_j is None and r.clock_mhz is None for r in self.read()
+        ):
             self.close()
             raise NotObserved("amdsmi tells neither power nor energy nor clocks of these GPUs")
 
@@ -73,7 +75,9 @@ class AmdReader:
         known = [i for i in ids if i is not None]
         if len(set(known)) < len(handles):
             return handles
-        return [handle for _, handle in sorted(zip(known, handles, strict=True), key=lambda x: x[0])]
+        return [
+            handle for _, handle in sorted(zip(known, handles, strict=True), key=lambda x: x[0])
+        ]
 
     def _market_name(self, handle: Any) -> str:
         asked = self._ask(lambda: self._smi.amdsmi_get_gpu_asic_info(handle))
@@ -145,7 +149,9 @@ class AmdReader:
             return
 
 
-def _first(*places: tuple[Mapping[str, Any], str], bits: tuple[int, ...] = (16, 32, 64)) -> float | None:
+def _first(
+    *places: tuple[Mapping[str, Any], str], bits: tuple[int, ...] = (16, 32, 64)
+) -> float | None:
     """The first number among these places."""
     for answer, name in places:
         value = number(answer.get(name), bits)

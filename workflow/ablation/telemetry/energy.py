@@ -66,9 +66,7 @@ def series(table: pa.Table, zero_ns: int) -> list[Series]:
             pc.and_(pc.equal(table["kind"], kind), pc.equal(table["device"], device))
         ).sort_by("monotonic_ns")
         at = (own["monotonic_ns"].to_numpy() - zero_ns) / 1e9
-        numbers = {
-            name: own[name].to_numpy(zero_copy_only=False).astype(float) for name in NUMBERS
-        }
+        numbers = {name: own[name].to_numpy(zero_copy_only=False).astype(float) for name in NUMBERS}
         found.append(
             Series(kind, device, own["name"][0].as_py(), at, numbers, own["throttle"].to_pylist())
         )
@@ -139,9 +137,7 @@ def summed(all_series: list[Series], name: str, start_s: float, end_s: float) ->
 
 def inside(all_series: list[Series], name: str, start_s: float, end_s: float) -> Any:
     """All values that the devices told inside a stretch."""
-    parts = [
-        one.columns[name][(one.at_s >= start_s) & (one.at_s <= end_s)] for one in all_series
-    ]
+    parts = [one.columns[name][(one.at_s >= start_s) & (one.at_s <= end_s)] for one in all_series]
     values = np.concatenate(parts) if parts else np.array([])
     return values[np.isfinite(values)]
 

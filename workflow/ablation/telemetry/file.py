@@ -118,7 +118,5 @@ def read_telemetry(path: Path) -> tuple[pa.Table, dict[str, Any]]:
         raise NotObserved(f"{path.name} is unreadable: {error}") from error
     about: dict[str, Any] = json.loads((table.schema.metadata or {}).get(b"ablation", b"{}"))
     if about.get("schema") != VERSION:
-        raise NotObserved(
-            f"{path.name}: schema {about.get('schema')!r} where {VERSION!r} is read"
-        )
+        raise NotObserved(f"{path.name}: schema {about.get('schema')!r} where {VERSION!r} is read")
     return table, about

@@ -39,7 +39,13 @@ class NvmlReader:
     """Reads GPUs through an NVML module."""
 
     def __init__(
-        self, nvml: Any, label: str, environment: Mapping[str, str], count: int, *, platform: str = "cuda"
+        self,
+        nvml: Any,
+        label: str,
+        environment: Mapping[str, str],
+        count: int,
+        *,
+        platform: str = "cuda",
     ) -> None:
         """`nvml` is the module, `label` says which one. Raises NotObserved."""
         self._nvml = nvml
@@ -79,9 +85,12 @@ class NvmlReader:
             time.monotonic_ns(),
             self.devices[i],
             energy_j=scaled(
-                self._ask(i, "energy", lambda: nvml.nvmlDeviceGetTotalEnergyConsumption(handle)), 1e-3
+                self._ask(i, "energy", lambda: nvml.nvmlDeviceGetTotalEnergyConsumption(handle)),
+                1e-3,
             ),
-            power_w=scaled(self._ask(i, "power", lambda: nvml.nvmlDeviceGetPowerUsage(handle)), 1e-3),
+            power_w=scaled(
+                self._ask(i, "power", lambda: nvml.nvmlDeviceGetPowerUsage(handle)), 1e-3
+            ),
             clock_mhz=self._ask(
                 i, "clock", lambda: nvml.nvmlDeviceGetClockInfo(handle, nvml.NVML_CLOCK_SM)
             ),

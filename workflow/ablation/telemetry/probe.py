@@ -98,7 +98,9 @@ def _amd(request: Request, label: str, path: Path) -> Callable[[], Reader]:
     return lambda: AmdReader(load(path), label, request.visible, request.gpus)
 
 
-def _modules(request: Request, names: tuple[str, ...], tried: list[str]) -> Iterator[tuple[str, Path]]:
+def _modules(
+    request: Request, names: tuple[str, ...], tried: list[str]
+) -> Iterator[tuple[str, Path]]:
     """(what it is, file) of the modules that may do, this Python's before the server's."""
     seen: set[Path] = set()
     places: list[tuple[str, Callable[[], Mapping[str, str | None]]]] = [

@@ -14,13 +14,16 @@ import signal
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ablation.telemetry.file import TelemetryFile
 from ablation.telemetry.probe import Request, probe
-from ablation.telemetry.reading import NotObserved, Reader
+from ablation.telemetry.reading import NotObserved, Reader, Reading
+
+if TYPE_CHECKING:
+    from ablation.telemetry.file import TelemetryFile
 
 NICE = 5
+FIRST_S = 5.0
 GIVE_UP_AFTER = 20  # failed samples in a row
 
 
@@ -42,9 +45,24 @@ def main(words: str) -> None:
         ],
         "period_s": request.period_s,
     }
+    if found.reader is None:
+        say(about)
+        return
+    # Here: where nothing can be read, the launch does not wait for pyarrow.
+    from ablation.telemetry.file import TelemetryFile
+
+    file = TelemetryFile(path, about)
+    file.add(first(found.reader))
     say(about)
-    if found.reader is not None:
-        say(sample(found.reader, TelemetryFile(path, about), request.period_s))
+    say(sample(found.reader, file, request.period_s))
+
+
+def first(reader: Reader) -> list[Reading]:
+    """The first readings, so that there are some of before the launch."""
+    deadline = time.monotonic() + FIRST_S
+    while not (readings := reader.read()) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    return readings
 
 
 def sample(reader: Reader, file: TelemetryFile, period_s: float) -> dict[str, Any]:
