@@ -21,6 +21,7 @@ NAMES = [
     "steady_state",
     "jit_in_window",
     "prefix_cache_hits",
+    "throttling",
 ]
 
 
@@ -180,3 +181,33 @@ def test_every_threshold_is_explained() -> None:
     for field in fields(Thresholds):
         assert re.search(rf"^    {field.name}  ", Thresholds.__doc__ or "", re.MULTILINE)
     assert defaults() == asdict(Thresholds())
+
+
+def throttling(**telemetry: Any) -> dict[str, Any]:
+    run, rows = run_json(10), table(closed_loop(10, 100))
+    return judge(summarise(rows, run) | telemetry, rows, run)[-1]
+
+
+def test_heat_fails_and_the_power_limit_does_not() -> None:
+    hot = throttling(
+        throttled_fraction=0.25, power_capped_fraction=0.9, throttle_reasons=["hw_thermal"]
+    )
+    assert (hot["passed"], hot["value"], hot["threshold"]) == (False, 0.25, 0.01)
+    assert "25.0% of the samples" in hot["text"]
+    assert "Seen: hw_thermal; look at cooling" in hot["text"]
+    capped = throttling(
+        throttled_fraction=0.0, power_capped_fraction=0.9, throttle_reasons=["sw_power_cap"]
+    )
+    assert capped["passed"]
+    assert "90.0% are at the power limit, which does not fail" in capped["text"]
+
+
+def test_throttling_that_was_not_observed_passes_and_says_so() -> None:
+    before = throttling()
+    assert before["passed"]
+    assert before["text"] == "not observed: the launch has no telemetry"
+    none = throttling(throttled_fraction=None, telemetry_text="not observed: RAPL: only root")
+    assert (none["passed"], none["value"]) == (True, None)
+    assert none["text"] == "not observed: RAPL: only root"
+    silent = throttling(throttled_fraction=None, telemetry_text="read by RAPL every 0.5 s")
+    assert silent["text"] == "not observed: no throttle reasons are told (read by RAPL every 0.5 s)"

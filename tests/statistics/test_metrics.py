@@ -2,7 +2,8 @@
 
 import pytest
 
-from ablation.statistics.metrics import METRICS, PRIMARY, measured, observations_needed
+from ablation.statistics.comparison import compare
+from ablation.statistics.metrics import ENERGY, METRICS, PRIMARY, measured, observations_needed
 from tests.synthetic import make_plan, make_runs
 
 
@@ -29,3 +30,18 @@ def test_goodput_without_slos_is_not_a_metric_of_the_study():
     runs = make_runs(make_plan())
     assert "goodput_req_s" not in {m.name for m in measured(runs)}
     assert PRIMARY in {m.name for m in measured(runs.iloc[:0])}
+
+
+def test_energy_is_compared_where_it_was_observed_and_less_is_better():
+    plan = make_plan()
+    runs = make_runs(plan, effect_percent=10.0, cov_percent=0.1)
+    assert ENERGY not in {m.name for m in measured(runs)}
+    runs[ENERGY] = 300 / runs[PRIMARY]
+    rows = compare(runs, plan)
+    rows = rows[rows["metric"] == ENERGY]
+    assert set(rows["verdict"]) == {"faster"}
+    assert (rows["difference_percent"] < 0).all()
+    for text in rows["text"]:
+        assert "energy per output token, on against off: -9." in text
+        assert "blocks): less energy (p" in text
+        assert "faster" not in text

@@ -75,6 +75,20 @@ _LATENCIES = {
     "tpot": "time per output token after the first",
     "e2e": "end-to-end latency",
 }
+# Of all devices that the server uses, in the window; null where the launch was not or could not be sampled.
+_TELEMETRY = {
+    "energy_j": ("J", "energy"),
+    "energy_per_output_token_j": ("J/tok", "energy per output token"),
+    "power_mean_w": ("W", "mean power"),
+    "power_max_w": ("W", "highest power sampled"),
+    "clock_mean_mhz": ("MHz", "mean clock of the compute units"),
+    "clock_min_mhz": ("MHz", "lowest clock sampled"),
+    "temperature_max_c": ("°C", "highest temperature"),
+    "memory_peak_gib": ("GiB", "highest memory use"),
+    "utilisation_mean": ("", "mean fraction of time that any kernel ran"),
+    "throttled_fraction": ("", "samples throttled by heat, a power brake or the hardware"),
+    "power_capped_fraction": ("", "samples at the power limit"),
+}
 
 RUNS = pa.schema(
     [
@@ -92,6 +106,9 @@ RUNS = pa.schema(
             "tok/s",
             "output throughput in equal slices of the window",
         ),
+        *(_field(name, pa.float64(), unit, text) for name, (unit, text) in _TELEMETRY.items()),
+        _field("energy_source", pa.string(), "", "counter, or power (trapezoid rule)"),
+        _field("telemetry_text", pa.string(), "", "what telemetry was read by, or why not"),
     ]
 )
 

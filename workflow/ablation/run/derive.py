@@ -12,6 +12,7 @@ from ablation.run.decode import decode
 from ablation.run.gates import Thresholds, judge
 from ablation.run.metrics import mark_window, summarise
 from ablation.run.schema import write_run_parquet
+from ablation.run.telemetry import run_telemetry
 from ablation.session.store import Store
 
 # INFO 11-23 02:58:42 [core.py:133] ...: month, day and local time, without the year
@@ -39,9 +40,11 @@ def derive_run(
     objectives = {name: value for name, value in slo.items() if value is not None}
     rows = decode(record)
     summary = summarise(rows, record.run_json, objectives)
+    folder = store.folder / launch["launch_id"]
+    summary |= run_telemetry(folder, launch, summary, record.run_json)
     rows = mark_window(rows, summary)
     thresholds = Thresholds(**{name: value for name, value in gates.items() if name != "treatment"})
-    log = stamped_lines(store.folder / launch["launch_id"] / "server.log", record.started_at)
+    log = stamped_lines(folder / "server.log", record.started_at)
     judged = judge(summary, rows, record.run_json, thresholds, {"log": log})
     judged.append(treatment_gate(launch, required=gates["treatment"]))
     metadata = {

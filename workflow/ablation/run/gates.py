@@ -43,6 +43,7 @@ class Thresholds:
     trend_p                   ... that fails when noise would bring it less often than this
     jit_lines_max             lines of kernel compilation in the server's log inside the window
     prefix_cache_hits_max     prompt tokens found in the prefix cache, as a fraction of those looked up
+    throttled_max             telemetry samples in the window that show throttling, as a fraction
     """
 
     achieved_concurrency_min: float = 0.95
@@ -57,6 +58,7 @@ class Thresholds:
     trend_p: float = 0.01
     jit_lines_max: int = 0
     prefix_cache_hits_max: float = 0.0
+    throttled_max: float = 0.01
 
 
 def judge(
@@ -86,6 +88,7 @@ def judge(
         _steady_state(summary, rows, limits),
         _jit_in_window(summary, rows, run_json, launch_evidence, limits),
         _prefix_cache_hits(run_json, limits),
+        _throttling(summary, limits),
     ]
 
 
@@ -284,3 +287,23 @@ def _prefix_cache_hits(run_json: dict[str, Any], t: Thresholds) -> Any:
     if not passed:
         text += f" ({share:.1%}); serve with --no-enable-prefix-caching"
     return _gate("prefix_cache_hits", passed, share, t.prefix_cache_hits_max, text)
+
+
+def _throttling(summary: dict[str, Any], t: Thresholds) -> Any:
+    share, capped = summary.get("throttled_fraction"), summary.get("power_capped_fraction")
+    if share is None:
+        why = summary.get("telemetry_text") or "not observed: the launch has no telemetry"
+        if not why.startswith("not observed"):
+            why = f"not observed: no throttle reasons are told ({why})"
+        return _gate("throttling", True, None, t.throttled_max, why)
+    text = f"{share:.1%} of the samples in the window show throttling by heat, a power brake or the hardware"
+    if capped:
+        text += (
+            f"; {capped:.1%} are at the power limit, which does not fail: a device under full load runs at its "
+            "limit, and what it does there is what is measured"
+        )
+    passed = share <= t.throttled_max
+    if not passed:
+        seen = ", ".join(summary["throttle_reasons"])
+        text += f". Seen: {seen}; look at cooling, power supply and neighbours, then measure again"
+    return _gate("throttling", passed, share, t.throttled_max, text)

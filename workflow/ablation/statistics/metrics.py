@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pandas import DataFrame
 
 PRIMARY = "output_throughput_tok_s"
+ENERGY = "energy_per_output_token_j"
 
 # A quantile is reported only when the largest observation exceeds it with this confidence.
 QUANTILE_CONFIDENCE = 0.95
@@ -20,6 +21,7 @@ QUANTILE_CONFIDENCE = 0.95
 class Metric:
     """One column of the aggregate, and how a person reads it.
 
+    ``words`` is how a person says the verdicts faster and slower of this metric.
     ``scale`` turns the stored value into ``display_unit`` (seconds into milliseconds).
     ``quantile`` and ``count`` are set for a quantile within a run: its order, and the column
     with the number of observations behind it.
@@ -33,6 +35,11 @@ class Metric:
     scale: float = 1.0
     quantile: float | None = None
     count: str | None = None
+    words: tuple[str, str] = ("faster", "slower")
+
+    def word(self, verdict: str) -> str:
+        """A verdict in this metric's words."""
+        return dict(zip(("faster", "slower"), self.words, strict=True)).get(verdict, verdict)
 
     def better(self, log_ratio: float) -> bool:
         """Whether an arm with this log(arm / baseline) is the better one."""
@@ -86,12 +93,21 @@ METRICS: dict[str, Metric] = {
         Metric("request_throughput_req_s", "request throughput", "req/s", True, "req/s"),
         Metric("goodput_req_s", "goodput", "req/s", True, "req/s"),
         *_latencies(),
+        Metric(
+            ENERGY,
+            "energy per output token",
+            "J/tok",
+            False,
+            "J/tok",
+            words=("less energy", "more energy"),
+        ),
     ]
 }
 
 
 def measured(runs: DataFrame) -> list[Metric]:
-    """The metrics that these runs have a value of (goodput is all null without SLOs).
+    """The metrics that these runs have a value of (goodput is all null without SLOs,
+    energy without telemetry).
 
     The primary one is always among them, so that a study whose runs are all lost still says so.
     """

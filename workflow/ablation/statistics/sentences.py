@@ -45,10 +45,11 @@ def sentence(row: Mapping[str, Any], confidence: float) -> str:
 
 def _reason(row: Mapping[str, Any]) -> str:
     verdict, margin = row["verdict"], f"±{row['equivalence_margin_percent']:g} %"
+    said = METRICS[row["metric"]].word(verdict)
     at = row["settled_at"]
     if not math.isnan(at) and at > 0:
         within = f" within {margin}" if verdict == "equivalent" else ""
-        return f"{verdict}{within} (settled at {int(at)} blocks, the looks at the data paid for)."
+        return f"{said}{within} (settled at {int(at)} blocks, the looks at the data paid for)."
     levels = int(row["family_size"])
     over = f" after Holm over {levels} levels" if levels > 1 else ""
     if verdict == "equivalent":
@@ -57,7 +58,7 @@ def _reason(row: Mapping[str, Any]) -> str:
             small = "; a difference is there, but smaller than what the study calls one"
         return f"equivalent within {margin} ({p_words(row['p_tost_holm'])}{over}){small}."
     if verdict in ("faster", "slower"):
-        return f"{verdict} ({p_words(row['p_holm'])}{over})."
+        return f"{said} ({p_words(row['p_holm'])}{over})."
     if row["n_pairs"] < 3:
         return f"inconclusive: {FEWEST_WORDS}."
     more = row["more_blocks"]

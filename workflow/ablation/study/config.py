@@ -277,6 +277,15 @@ class Gates(Strict):
         le=1,
         description="Prompt tokens found in the prefix cache, as a fraction.",
     )
+    throttled_max: float = Field(
+        default=0.01,
+        ge=0,
+        le=1,
+        description=(
+            "Telemetry samples in the window with throttling by heat, a power brake or the hardware, as a fraction. "
+            "The power limit is none of these: it is reported."
+        ),
+    )
     treatment: bool = Field(
         default=True,
         description="A launch whose log does not show the arm's evidence does not count.",
