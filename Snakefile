@@ -9,6 +9,7 @@
 #   sessions/{model}/{arm}/block-{block}.json                      evidence of a server launch
 #   runs/{model}/{arm}/block-{block}/concurrency-{level}.parquet   one row a request
 #   aggregate/ statistics/ figures/ report/                        derived from the runs
+# And results/compare/{study}-vs-{study}/report.html, of any two finished studies, whatever study is configured.
 from snakemake.utils import min_version
 
 min_version("9.14")
@@ -26,6 +27,7 @@ include: "workflow/rules/statistics.smk"
 include: "workflow/rules/figures.smk"
 include: "workflow/rules/report.smk"
 include: "workflow/rules/export.smk"
+include: "workflow/rules/compare.smk"
 
 
 report: "workflow/report/workflow.rst"

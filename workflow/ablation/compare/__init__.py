@@ -1,0 +1,1 @@
+"""Compare: two finished studies side by side, what differs in their provenance first."""

@@ -1,0 +1,21 @@
+"""Compare two finished studies, from their results folders."""
+
+import sys
+from pathlib import Path
+
+from ablation.compare.content import build_context
+from ablation.compare.contrast import absolute, contrast, write
+from ablation.compare.finished import read_finished
+from ablation.compare.folders import split_pair
+from ablation.job import job
+from ablation.report import render_html, render_markdown
+
+if __name__ == "__main__":
+    with job(snakemake):
+        first, second = map(read_finished, split_pair(snakemake.wildcards.pair, Path("results")))
+        table = contrast(first, second)
+        context = build_context(first, second, table, absolute(first, second))
+        write(table, Path(snakemake.output.parquet), first, second)
+        Path(snakemake.output.html).write_text(render_html(context), encoding="utf-8")
+        Path(snakemake.output.markdown).write_text(render_markdown(context), encoding="utf-8")
+        print(f"\ncomparison: {snakemake.output.html}\n", file=sys.stderr)
