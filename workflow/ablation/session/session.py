@@ -27,6 +27,7 @@ from ablation.session.environment import scrub, secrets, server_environment
 from ablation.session.hardware import describe_hardware
 from ablation.session.installation import check_version
 from ablation.session.lock import host_lock
+from ablation.session.model_config import model_config
 from ablation.session.progress import Progress
 from ablation.session.server import Server, ServerError
 from ablation.session.store import LAUNCH_FILE, Store, write_json
@@ -160,6 +161,7 @@ def _measure(
                 lambda s: progress.tick(f"server is starting ({s:.0f} s)"),
             )
             launch["ready_at"] = _now()
+            launch["model_config"] = model_config(session["command"], shell)
             launch["versions"]["server"] = server.version()
             if study.server.kind == "vllm" and launch["versions"]["server"]:
                 check_version(launch["versions"]["server"], study.server.vllm, "the server")
