@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from ablation.study.catalogue import Entry, Generate
 from ablation.study.config import Study
 from ablation.study.fields import ArgValue, whole_number
+from ablation.study.layers import args_in_force, env_in_force
 
 PORT = "{port}"  # filled in at launch: a port is where a server listens, not what is measured
 
@@ -53,8 +54,7 @@ def flags(args: Mapping[str, ArgValue]) -> list[str]:
 
 def server_args(study: Study, model: str, arm: str, entry: Entry) -> dict[str, ArgValue]:
     """Arguments in force: the server's, overlaid by the catalogue's, the model's and the arm's."""
-    layers = (study.server, entry, study.models[model], study.factor.arms[arm])
-    return {name: value for layer in layers for name, value in layer.args.items()}
+    return args_in_force(study, entry, model, arm)
 
 
 def server_env(study: Study, model: str, arm: str, entry: Entry) -> dict[str, str]:
@@ -65,8 +65,7 @@ def server_env(study: Study, model: str, arm: str, entry: Entry) -> dict[str, st
         own = study.factor.arms[arm].paths.get(model, study.models[model].path)
         if own is not None or entry.generate is not None:
             base["HF_HUB_OFFLINE"] = "1"
-    layers = (study.server, entry, study.models[model], study.factor.arms[arm])
-    return base | {name: value for layer in layers for name, value in layer.env.items()}
+    return base | env_in_force(study, entry, model, arm)
 
 
 def server_command(study: Study, model: str, arm: str, entry: Entry) -> list[str]:

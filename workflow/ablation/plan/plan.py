@@ -25,9 +25,12 @@ from ablation.plan.cost import (
 )
 from ablation.plan.order import launch_order
 from ablation.plan.spec import run_spec, session_spec, spec_hash
-from ablation.study.catalogue import Catalogue, Entry, Verdict, entry_of, support_of
+from ablation.study.catalogue import Catalogue, Entry, entry_of
 from ablation.study.config import Study
+from ablation.study.limits import Computed, check_limits, computed_of
 from ablation.study.load import StudyError
+from ablation.study.shape import GIB
+from ablation.study.support import Verdict, support_of
 from ablation.study.workload import Length
 
 SCHEMA = "ablation.plan/1"
@@ -51,6 +54,13 @@ def build_plan(study: Study, catalogue: Catalogue) -> Plan:
         raise StudyError(
             f"study {study.study}: no (model, arm) can run on this hardware: {reasons}"
         )
+    computed = {
+        (model, arm): part
+        for model, runs in arms.items()
+        for arm in runs
+        if (part := computed_of(study, entries[model], model, arm)) is not None
+    }
+    doubtful = check_limits(study, computed)
     sessions = [
         _session(study, entries[model], model, arm, block, rank)
         for rank, (model, arm, block) in enumerate(order, start=1)
@@ -74,26 +84,42 @@ def build_plan(study: Study, catalogue: Catalogue) -> Plan:
         "accuracy": study.accuracy.model_dump(),
         "models": {
             model: _model(study, entries[model], support[model], blocks[model], model)
+            | {"computed": _computed(model, computed)}
             for model in study.models
         },
         "excluded": [
             {
                 "model": model,
                 "arm": arm,
-                "status": support[model].status,
+                "status": support[model].decisions[arm].status,
                 "reason": _why_not(study, support[model], model, arm),
-                "source": support[model].source,
-                "condition": support[model].condition,
+                "source": support[model].decisions[arm].source,
+                "condition": support[model].decisions[arm].condition,
             }
             for model in study.models
             for arm in study.factor.arms
             if arm not in arms[model]
         ],
+        "cautions": [
+            {
+                "model": model,
+                "arms": list(caution.arms),
+                "reason": caution.reason,
+                "source": caution.source,
+                "condition": caution.condition,
+            }
+            for model in study.models
+            for caution in support[model].cautions
+        ],
         "sessions": sessions,
         "expected_s": sum(session["expected_s"] for session in sessions),
         "gpu_hours": sum(session["expected_s"] * session["gpus"] for session in sessions) / 3600,
-        "warnings": _warnings(study, support, blocks),
+        "warnings": _warnings(study, support, blocks) + doubtful,
     }
+    document["warnings"] += [
+        f"{caution['model']} ({', '.join(caution['arms'])}): {caution['reason']}  [{caution['source']}]"
+        for caution in document["cautions"]
+    ]
     document["config_hash"] = config_hash(study)
     return document
 
@@ -231,11 +257,27 @@ def _model(study: Study, entry: Entry, verdict: Verdict, blocks: int, model: str
     }
 
 
+def _computed(model: str, computed: dict[tuple[str, str], Computed]) -> dict[str, Any]:
+    """What config.json says of each arm: heads and memory of one GPU. Empty where it is not known."""
+    return {
+        arm: {
+            "heads_per_gpu": part.footprint.heads,
+            "kv_heads_per_gpu": part.footprint.kv_heads,
+            "weights_gib": part.footprint.weights_bytes and part.footprint.weights_bytes / GIB,
+            "kv_cache_bytes_per_token": part.footprint.kv_bytes_per_token,
+            "gpu_memory_gib": part.gpu and part.gpu.memory_gib,
+            "source": part.source,
+        }
+        for (name, arm), part in computed.items()
+        if name == model
+    }
+
+
 def _why_not(study: Study, verdict: Verdict, model: str, arm: str) -> str:
     asked = study.models[model].arms
-    if asked is not None and arm not in asked:
+    if asked is not None and arm not in asked and verdict.decisions[arm].runs:
         return f"the study asks only for {', '.join(asked)} (models.{model}.arms)"
-    return verdict.reason
+    return verdict.decisions[arm].reason
 
 
 def _warnings(study: Study, support: dict[str, Verdict], blocks: dict[str, int]) -> list[str]:

@@ -31,6 +31,8 @@ def plan_text(plan: Plan, done: set[str] | None = None) -> str:
         lines.append(f"  {name}: {model['status']}; arms {runs}{blocks}")
         if model["status"] != "toggle":
             lines.append(f"      {model['reason']}  [{model['source']}]")
+        if plan["platform"] != "cpu":
+            lines += [f"      {sentence}" for sentence in _computed_text(model["computed"])]
     first = plan["sessions"][0]
     if accuracy := first["accuracy"]:
         lines += [
@@ -71,6 +73,24 @@ def plan_text(plan: Plan, done: set[str] | None = None) -> str:
         f"{len(plan['sessions']) - len(done)} left, about {duration_text(left)}",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _computed_text(computed: dict[str, dict[str, Any]]) -> list[str]:
+    """What was computed from config.json, once for all arms that it is the same for."""
+    arms: dict[str, list[str]] = {}
+    for arm, part in computed.items():
+        words = (
+            f"{part['heads_per_gpu']} heads and {part['kv_heads_per_gpu']} key/value heads a GPU"
+        )
+        if part["weights_gib"]:
+            of = f" of {part['gpu_memory_gib']:g}" if part["gpu_memory_gib"] else ""
+            words += f", weights {part['weights_gib']:.3g}{of} GiB"
+        if part["kv_cache_bytes_per_token"]:
+            words += f", KV cache {part['kv_cache_bytes_per_token'] / 1024:.1f} KiB a token"
+        arms.setdefault(words, []).append(arm)
+    if len(arms) == 1:
+        return list(arms)
+    return [f"{', '.join(names)}: {words}" for words, names in arms.items()]
 
 
 def _length_text(length: int | dict[str, Any]) -> str:

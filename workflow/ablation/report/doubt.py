@@ -151,7 +151,7 @@ def _treatment(
 
 
 def constraints(plan: Mapping[str, Any]) -> Section:
-    """Which arms each model permits, and why not."""
+    """Which arms each model permits, why not, and what to know of those that run."""
     section = Section("constraints", "What could not be run, and why")
     rows = [
         [
@@ -178,6 +178,17 @@ def constraints(plan: Mapping[str, Any]) -> Section:
                     Cell(str(entry.get("source") or "")),
                 ]
             )
+    rows += [
+        [
+            Cell(title(plan, caution["model"])),
+            Cell(", ".join(label(plan, arm) for arm in caution["arms"])),
+            Cell("caution", kind="warn"),
+            Cell(str(caution["reason"])),
+            Cell(str(caution["condition"])),
+            Cell(str(caution["source"])),
+        ]
+        for caution in plan.get("cautions", [])
+    ]
     if not rows:
         section.sentences = ["Every arm could run on every model."]
         return section

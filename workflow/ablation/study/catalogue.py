@@ -1,24 +1,25 @@
 """The support catalogue: which arm of which factor a model permits, under which conditions, why, and says who.
 
 An answer such as "Kimi-K2.5 cannot run with AITER" holds for a GPU architecture and a range of vLLM
-versions, not for ever; an entry therefore records *when* it holds, and the first that holds decides.
+versions, not for ever; a statement therefore records *when* it holds. Statements of a model stand with the
+model; those that follow from its shape (attention, heads a GPU) stand once, as rules for every model.
+`ablation.study.support` draws the verdict.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
-from packaging.version import Version
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
-from ablation.study.config import Hardware, Study
-from ablation.study.fields import Name, Settings, Strict, whole_number
+from ablation.study.config import Study
+from ablation.study.fields import Name, Settings, Strict
 from ablation.study.load import StudyError, read_yaml, validate
 
-Status = Literal["toggle", "required", "incompatible", "default", "unsupported"]
+Status = Literal["toggle", "required", "incompatible", "default", "unsupported", "caution"]
+Attention = Literal["gqa", "mha", "mla", "sparse-mla"]
 
 MEANING: dict[str, str] = {
     "toggle": "every arm can run",
@@ -26,11 +27,19 @@ MEANING: dict[str, str] = {
     "incompatible": "the model cannot run with the treatment",
     "default": "only the default path is measured",
     "unsupported": "no arm can run on this platform",
+    "caution": "excludes nothing; the plan and the report say it of the arms for which it holds",
 }
+assert set(MEANING) == set(get_args(Status))
+
+UNSET = "unset"
 
 
 class When(Strict):
-    """All stated conditions must hold; an absent one always does."""
+    """All stated conditions must hold; an absent one always does.
+
+    `attention`, `moe`, `heads_per_gpu` and `quantization` are computed from the model's config.json; where
+    that is not known, a statement that asks for them does not hold.
+    """
 
     platform: list[str] | None = Field(default=None, description="Platforms: cpu, rocm, cuda.")
     architecture: list[str] | None = Field(default=None, description="GPU or CPU architectures.")
@@ -38,6 +47,34 @@ class When(Strict):
         default=None, description="Version range of vLLM, as in `>=0.14,<0.19`."
     )
     tensor_parallel: list[int] | None = Field(default=None, description="Tensor-parallel sizes.")
+    quantization: list[str] | None = Field(
+        default=None,
+        description="Weights: `none`, `fp8`, `compressed-tensors` ..., as vLLM names them.",
+    )
+    attention: list[Attention] | None = Field(default=None, description="Kinds of attention.")
+    moe: bool | None = Field(default=None, description="Whether the model has routed experts.")
+    heads_per_gpu: list[int] | None = Field(
+        default=None, description="Query heads of one GPU: heads / TP."
+    )
+    heads_per_gpu_not: list[int] | None = Field(
+        default=None, description="Query heads of one GPU are none of these."
+    )
+    env: dict[str, list[str]] | None = Field(
+        default=None,
+        description=(
+            "Variables of the arm: each has one of the values. `unset` stands for one that is not stated; "
+            "upper and lower case are the same."
+        ),
+    )
+    env_not: dict[str, list[str]] | None = Field(
+        default=None, description="Variables of the arm: none has one of the values."
+    )
+    args: dict[str, list[str]] | None = Field(
+        default=None, description="Server arguments of the arm, as `env`."
+    )
+    args_not: dict[str, list[str]] | None = Field(
+        default=None, description="Server arguments of the arm, as `env_not`."
+    )
 
     @field_validator("vllm")
     @classmethod
@@ -49,15 +86,10 @@ class When(Strict):
                 raise ValueError(f"not a version range such as '>=0.14,<0.19': {error}") from error
         return text
 
-    def holds(self, hardware: Hardware, vllm: str, tensor_parallel: int) -> bool:
-        """True where every stated condition is met."""
-        return (
-            (self.platform is None or hardware.platform in self.platform)
-            and (self.architecture is None or hardware.architecture in self.architecture)
-            and (self.tensor_parallel is None or tensor_parallel in self.tensor_parallel)
-            # A local version (0.32.0+cpu) and a pre-release count as the release they stand for.
-            and (self.vllm is None or SpecifierSet(self.vllm).contains(Version(vllm).base_version))
-        )
+    @property
+    def of_an_arm(self) -> bool:
+        """True where the conditions look at the arm's own settings."""
+        return any((self.env, self.env_not, self.args, self.args_not))
 
     def __str__(self) -> str:
         parts = [
@@ -65,6 +97,17 @@ class When(Strict):
             f"architecture {', '.join(self.architecture)}" if self.architecture else "",
             f"vLLM {self.vllm}" if self.vllm else "",
             f"TP {', '.join(map(str, self.tensor_parallel))}" if self.tensor_parallel else "",
+            f"weights {', '.join(self.quantization)}" if self.quantization else "",
+            f"attention {', '.join(self.attention)}" if self.attention else "",
+            "" if self.moe is None else "with experts" if self.moe else "without experts",
+            f"{_or(self.heads_per_gpu)} heads a GPU" if self.heads_per_gpu else "",
+            f"heads a GPU other than {_or(self.heads_per_gpu_not)}"
+            if self.heads_per_gpu_not
+            else "",
+            *(f"{name}={_or(values)}" for name, values in (self.env or {}).items()),
+            *(f"{name} not {_or(values)}" for name, values in (self.env_not or {}).items()),
+            *(f"--{name} {_or(values)}" for name, values in (self.args or {}).items()),
+            *(f"--{name} not {_or(values)}" for name, values in (self.args_not or {}).items()),
         ]
         return "; ".join(part for part in parts if part) or "always"
 
@@ -76,13 +119,29 @@ class Support(Strict):
     status: Status = Field(description="; ".join(f"`{k}`: {v}" for k, v in MEANING.items()) + ".")
     arms: list[Name] | None = Field(
         default=None,
-        description="The arms that run; all where absent (`toggle`), none for `unsupported`.",
+        description=(
+            "The arms that run, by name (an arm with the same settings counts as the same); absent where `when` "
+            "looks at the settings of an arm: the arms for which it holds then do not run."
+        ),
     )
     when: When = Field(default=When(), description="Conditions under which the statement holds.")
     reason: str = Field(min_length=10, description="Why, in a sentence.")
     source: str = Field(
         min_length=5, description="Who says so: a file of vLLM, an issue, a paper, a probe."
     )
+
+    @model_validator(mode="after")
+    def _says_which_arms(self) -> Support:
+        if (
+            self.status in ("required", "incompatible", "default")
+            and self.arms is None
+            and not self.when.of_an_arm
+        ):
+            raise ValueError(
+                f"status {self.status!r} needs `arms` (those that run), or a condition on the settings of an arm "
+                "(when.env, when.args)"
+            )
+        return self
 
 
 class Generate(Strict):
@@ -116,26 +175,33 @@ class Entry(Settings):
     vocabulary: int | None = Field(
         default=None, ge=8, description="Vocabulary size of a hub model."
     )
-    support: list[Support] = Field(
-        default=[], description="Statements; the first that holds decides."
+    config: dict[str, Any] | None = Field(
+        default=None,
+        description=(
+            "What support and memory depend on, out of the config.json of a hub model, field by field as it "
+            "stands there; that of a local folder is read."
+        ),
     )
+    config_source: str | None = Field(default=None, description="Where `config` was read.")
+    support: list[Support] = Field(
+        default=[], description="Statements; the first that holds decides. Then the rules."
+    )
+
+    @model_validator(mode="after")
+    def _config_has_a_source(self) -> Entry:
+        if self.config is not None and not self.config_source:
+            raise ValueError("config_source: say where `config` was read")
+        return self
 
 
 class Catalogue(Strict):
     """config/models.yaml."""
 
     models: dict[Name, Entry]
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """What the catalogue says of a model in a study: which arms run, and why."""
-
-    status: Status
-    runs: tuple[str, ...]
-    reason: str
-    source: str
-    condition: str
+    rules: list[Support] = Field(
+        default=[],
+        description="Statements for every model, by its shape; after the model's own.",
+    )
 
 
 def read_catalogue(path: Path) -> Catalogue:
@@ -160,36 +226,5 @@ def entry_of(catalogue: Catalogue, study: Study, model: str) -> Entry:
     return Entry(title=model, architecture="not in the catalogue")
 
 
-def support_of(catalogue: Catalogue, study: Study, model: str) -> Verdict:
-    """Which arms of the study's factor this model runs, by the first statement that holds."""
-    arms = tuple(study.factor.arms)
-    asked = study.models[model].arms
-    entry = entry_of(catalogue, study, model)
-    args = {**study.server.args, **entry.args, **study.models[model].args}
-    try:
-        tensor_parallel = whole_number(args, "tensor-parallel-size")
-    except ValueError as error:
-        raise StudyError(f"models.{model}: {error}") from None
-    for statement in entry.support:
-        if statement.factor not in (study.factor.name, "any"):
-            continue
-        if not statement.when.holds(study.hardware, study.server.vllm, tensor_parallel):
-            continue
-        if statement.status == "unsupported":
-            runs: tuple[str, ...] = ()
-        else:
-            runs = arms if statement.arms is None else tuple(a for a in arms if a in statement.arms)
-        return Verdict(
-            statement.status,
-            tuple(a for a in runs if asked is None or a in asked),
-            statement.reason,
-            statement.source,
-            str(statement.when),
-        )
-    return Verdict(
-        "toggle",
-        tuple(a for a in arms if asked is None or a in asked),
-        "no statement in the catalogue holds here, so every arm is tried",
-        study.catalogue,
-        "always",
-    )
+def _or(values: list[str] | list[int]) -> str:
+    return " or ".join(map(str, values))

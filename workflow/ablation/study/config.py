@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from ablation.study.accuracy import Accuracy
+from ablation.study.arms import LeaveOneOut, leave_one_out
 from ablation.study.fields import Name, Settings, Strict
 from ablation.study.telemetry import Telemetry
 from ablation.study.workload import Workload
@@ -68,6 +69,20 @@ class Factor(Strict):
             "that says what launches differ by when nothing was changed."
         ),
     )
+    leave_one_out: LeaveOneOut | None = Field(
+        default=None,
+        description=(
+            "Add an arm `{arm}-without-{component}` for each of some variables, with that one off: which component "
+            "of a treatment makes the difference."
+        ),
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _add_leave_one_out_arms(cls, data: Any) -> Any:
+        if not isinstance(data, dict) or not data.get("leave_one_out"):
+            return data
+        return data | {"arms": leave_one_out(data)}
 
     @model_validator(mode="before")
     @classmethod
@@ -86,6 +101,10 @@ class Factor(Strict):
         if self.baseline not in self.arms:
             raise ValueError(
                 f"baseline: {self.baseline!r} is not one of the arms {sorted(self.arms)}"
+            )
+        if self.leave_one_out is not None and self.leave_one_out.arm not in self.arms:
+            raise ValueError(
+                f"leave_one_out.arm: {self.leave_one_out.arm!r} is not one of the arms {sorted(self.arms)}"
             )
         return self
 
@@ -127,6 +146,12 @@ class Model(Settings):
     )
     expect: Expect | None = Field(
         default=None, description="Times for the plan; the study's when absent."
+    )
+    limits: Literal["refuse", "warn"] = Field(
+        default="refuse",
+        description=(
+            "What to do where the model's config.json says that it cannot run here (heads, weight blocks, memory)."
+        ),
     )
 
 

@@ -1,4 +1,4 @@
-"""Generates config/README.md and workflow/schemas/*.schema.json from the typed source: `make docs`."""
+"""Generates config/README.md, docs/support.md and workflow/schemas/*.schema.json from their sources: `make docs`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,16 @@ from annotated_types import Ge, Gt, Le, Lt, MinLen
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from ablation.study import accuracy, catalogue, config, fields, gpus, workload
+from ablation.study import (
+    accuracy,
+    arms,
+    catalogue,
+    config,
+    fields,
+    gpus,
+    table,
+    workload,
+)
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -47,6 +56,7 @@ STUDY_PARTS: tuple[tuple[str, type[BaseModel]], ...] = (
     ("hardware", config.Hardware),
     ("factor", config.Factor),
     ("factor.arms.*", config.Arm),
+    ("factor.leave_one_out", arms.LeaveOneOut),
     ("models.*", config.Model),
     ("design", config.Design),
     ("design.sequential", config.Sequential),
@@ -63,8 +73,8 @@ STUDY_PARTS: tuple[tuple[str, type[BaseModel]], ...] = (
 CATALOGUE_PARTS: tuple[tuple[str, type[BaseModel]], ...] = (
     ("models.*", catalogue.Entry),
     ("models.*.generate", catalogue.Generate),
-    ("models.*.support[]", catalogue.Support),
-    ("models.*.support[].when", catalogue.When),
+    ("rules[], models.*.support[]", catalogue.Support),
+    ("rules[].when, models.*.support[].when", catalogue.When),
 )
 
 
@@ -78,6 +88,7 @@ def documents() -> dict[Path, str]:
     schemas = ROOT / "workflow" / "schemas"
     return {
         ROOT / "config" / "README.md": readme,
+        ROOT / "docs" / "support.md": table.support_document(ROOT),
         schemas / "study.schema.json": _schema(config.Study),
         schemas / "models.schema.json": _schema(catalogue.Catalogue),
     }
