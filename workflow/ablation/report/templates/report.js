@@ -52,10 +52,12 @@ const filterable = (table, rows) => {
   bar.append(element("label", {}, "Rows with ", words));
   const lists = [];
   [...table.tHead.rows[0].cells].forEach((head, column) => {
-    if (head.classList.contains("number") || lists.length === LISTS) return;
     const texts = [...new Set(rows.map((row) => value(row, column)))];
-    const repeated = texts.length > 1 && texts.length <= CHOICES && texts.length < rows.length;
-    if (!repeated || texts.some((text) => !text || text.length > 60)) return;
+    const repeated = texts.length > 1 && texts.length <= CHOICES && 2 * texts.length <= rows.length;
+    if (!repeated || lists.length === LISTS) return;
+    // Of numbers only counts, such as levels: nobody chooses a throughput.
+    const measured = head.classList.contains("number") && !texts.every((text) => /^[\d,]+$/.test(text));
+    if (measured || texts.some((text) => !text || text.length > 60)) return;
     const list = element("select", {}, element("option", { value: "" }, "all"));
     list.append(...texts.map((text) => element("option", { value: text }, text)));
     list.setAttribute("aria-controls", table.id);
