@@ -12,5 +12,6 @@ rule run:
         run_hash=SCHEDULE.run_hash,
         gates=SCHEDULE.study.gates.model_dump(),
         slo=SCHEDULE.study.slo.model_dump(),
+        gpus=SCHEDULE.gpus,
     script:
         "../scripts/run.py"

@@ -89,6 +89,11 @@ _TELEMETRY = {
     "throttled_fraction": ("", "samples throttled by heat, a power brake or the hardware"),
     "power_capped_fraction": ("", "samples at the power limit"),
 }
+_ROOFLINE = {
+    "roofline_memory_tok_s": ("tok/s", "most output throughput by memory bandwidth"),
+    "roofline_compute_tok_s": ("tok/s", "most output throughput by peak arithmetic"),
+    "roofline_fraction": ("", "output throughput over the memory bound"),
+}
 
 RUNS = pa.schema(
     [
@@ -107,8 +112,10 @@ RUNS = pa.schema(
             "output throughput in equal slices of the window",
         ),
         *(_field(name, pa.float64(), unit, text) for name, (unit, text) in _TELEMETRY.items()),
+        *(_field(name, pa.float64(), unit, text) for name, (unit, text) in _ROOFLINE.items()),
         _field("energy_source", pa.string(), "", "counter, or power (trapezoid rule)"),
         _field("telemetry_text", pa.string(), "", "what telemetry was read by, or why not"),
+        _field("roofline_text", pa.string(), "", "the GPU of the bounds, or why there is none"),
     ]
 )
 

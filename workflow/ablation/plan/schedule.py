@@ -20,6 +20,7 @@ from ablation.plan.command import generated_path
 from ablation.plan.plan import Plan, build_plan
 from ablation.study.catalogue import Catalogue, Generate, read_catalogue
 from ablation.study.config import Study, variables_of
+from ablation.study.gpus import read_gpus
 from ablation.study.load import StudyError, load_study
 
 SESSION = re.compile(r"sessions/(?P<model>[^/]+)/(?P<arm>[^/]+)/block-(?P<block>[^/]+)\.json")
@@ -199,6 +200,11 @@ class Schedule:
                     needed[model] = point
                     break
         return needed
+
+    @cached_property
+    def gpus(self) -> list[dict[str, Any]]:
+        """The table of GPUs, for what is computed from it: another table, and runs are derived anew."""
+        return [gpu.model_dump() for gpu in read_gpus()]
 
     def preflight_subject(self) -> dict[str, Any]:
         """What the preflight looks at: it runs again when this changes."""

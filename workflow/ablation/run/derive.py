@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ablation.client.record import read_record
+from ablation.roofline.launch import run_roofline
 from ablation.run.decode import decode
 from ablation.run.gates import Thresholds, judge
 from ablation.run.metrics import mark_window, summarise
@@ -42,6 +43,7 @@ def derive_run(
     summary = summarise(rows, record.run_json, objectives)
     folder = store.folder / launch["launch_id"]
     summary |= run_telemetry(folder, launch, summary, record.run_json)
+    summary |= run_roofline(launch, summary)
     rows = mark_window(rows, summary)
     thresholds = Thresholds(**{name: value for name, value in gates.items() if name != "treatment"})
     log = stamped_lines(folder / "server.log", record.started_at)
