@@ -4,7 +4,7 @@ PYTHON ?= python3
 CORES ?= all
 PIP = -m pip install --quiet --disable-pip-version-check --no-deps
 
-.PHONY: report test setup setup-workflow lint format docs bench-client calibration bench-report clean-environments
+.PHONY: report test setup setup-workflow lint format docs bench-client calibration bench-report bundle clean-environments
 
 report: setup
 	.venv/bin/snakemake --cores $(CORES) report
@@ -27,6 +27,12 @@ format: .venv/.dev
 docs: .venv/.done
 	PYTHONPATH=workflow .venv/bin/python -m ablation.study.docs
 
+ifdef BUNDLE
+.venv/.done: envs/analysis.lock.txt $(BUNDLE)
+	@echo "setup: the workflow's environment, .venv, from $(BUNDLE)"
+	@sh envs/adopt.sh .venv $(PYTHON) $(BUNDLE)
+	@touch $@
+else
 .venv/.done: envs/analysis.lock.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "setup: Python 3.11 or newer is needed; name one: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' || { echo "setup: this Python cannot make virtual environments; as root: apt-get install python3-venv"; exit 1; }
@@ -34,6 +40,7 @@ docs: .venv/.done
 	@$(PYTHON) -m venv --clear .venv
 	@.venv/bin/python $(PIP) -r envs/analysis.lock.txt
 	@touch $@
+endif
 
 .venv/.dev: .venv/.done envs/dev.lock.txt
 	@echo "setup: tests and linters, into .venv"
@@ -46,6 +53,12 @@ docs: .venv/.done
 	@$(PYTHON) -m venv --clear .venv-vllm
 	@sh envs/setup-server-cpu.sh .venv-vllm
 	@touch $@
+
+# For a host without a network: make bundle FOR=3.12 [PART=measure]; there: make setup-workflow BUNDLE=<file>
+FOR ?= 3.12
+PART ?= all
+bundle:
+	@PYTHON=$(PYTHON) sh envs/bundle.sh $(FOR) $(PART) ablation-$(PART)-py$(FOR).tar.xz
 
 # Measurements of the workflow itself; each prints a table and writes benchmarks/results/.
 bench-client: setup

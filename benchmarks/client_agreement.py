@@ -6,6 +6,10 @@ MODEL_FOLDER is a model that vLLM for CPUs can serve, with its tokenizer (`resou
 clients drive 1, 8 and 32 in flight with the same lengths, alternating, several times; the ratio of their output
 throughput is printed with the spread of each client's own repeats. Both are taken over the whole run, from the
 first send to the last byte, which is what `vllm bench serve` reports; our window is beside it.
+
+Where they differ, the server itself is the judge: its own histograms of E2E latency, read before and after each run,
+say how long it took for the requests of either client. A client that reports more than the server took has added it;
+a server that took longer under one client was slowed by that client, which shares the cores with it here.
 """
 
 from __future__ import annotations
@@ -13,14 +17,17 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import signal
 import socket
 import statistics
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -115,6 +122,27 @@ def ours(url: str, level: int, vocabulary: int, process: Any, event_usage: bool)
     return summary
 
 
+def server_e2e(url: str) -> tuple[float, float]:
+    """Sum of the server's own E2E latencies (s) and their number, since its start."""
+    text = httpx.get(f"{url}/metrics", timeout=10).text
+    found = {}
+    for part in ("sum", "count"):
+        pattern = rf"^vllm:e2e_request_latency_seconds_{part}\{{.*\}} ([0-9.e+-]+)$"
+        found[part] = sum(float(value) for value in re.findall(pattern, text, re.M))
+    return found["sum"], found["count"]
+
+
+def seen_by_server(
+    url: str, drive_it: Callable[[], dict[str, Any]]
+) -> tuple[dict[str, Any], float]:
+    """What a client reports of a run, and the server's own mean E2E latency (ms) of it."""
+    sum_before, count_before = server_e2e(url)
+    reported = drive_it()
+    time.sleep(1)  # the engine reports its last step late
+    sum_after, count_after = server_e2e(url)
+    return reported, 1e3 * (sum_after - sum_before) / (count_after - count_before)
+
+
 def theirs(url: str, level: int, model: Path) -> dict[str, Any]:
     """One run of `vllm bench serve`."""
     script = Path(__file__).parent / "clients" / "peer_vllm.py"
@@ -142,23 +170,42 @@ def main() -> None:
     vocabulary = json.loads((args.model / "config.json").read_text())["vocab_size"]
     with serving(args.model) as (url, process):
         for level in args.levels:
-            run, window, ttft, peer, peer_ttft = [], [], [], [], []
+            found: dict[str, list[float]] = defaultdict(list)
             for repeat in range(args.repeats + 1):
-                mine = ours(url, level, vocabulary, process, args.event_usage)
-                other = theirs(url, level, args.model)
+                mine, mine_ms = seen_by_server(
+                    url, partial(ours, url, level, vocabulary, process, args.event_usage)
+                )
+                other, other_ms = seen_by_server(url, partial(theirs, url, level, args.model))
                 if repeat == 0:
                     continue  # both warm
-                run.append(mine["output_throughput_run_tok_s"])
-                window.append(mine["output_throughput_tok_s"])
-                ttft.append(mine["ttft_mean_s"] * 1e3)
-                peer.append(other["output_tok_s"])
-                peer_ttft.append(statistics.mean(other["ttft_s"]) * 1e3)
-            print(
-                f"{level:3} in flight, output tok/s: ours {spread(run)}, in the window {spread(window)}; "
-                f"vllm bench serve {spread(peer)}; ratio {statistics.mean(run) / statistics.mean(peer):.3f}; "
-                f"TTFT ms {spread(ttft)} against {spread(peer_ttft)}",
-                flush=True,
-            )
+                found["run"].append(mine["output_throughput_run_tok_s"])
+                found["window"].append(mine["output_throughput_tok_s"])
+                found["peer"].append(other["output_tok_s"])
+                found["e2e"].append(mine["e2e_mean_s"] * 1e3)
+                found["e2e_server"].append(mine_ms)
+                found["peer_e2e"].append(other["e2e_mean_s"] * 1e3)
+                found["peer_e2e_server"].append(other_ms)
+            report(level, found)
+
+
+def report(level: int, found: dict[str, list[float]]) -> None:
+    """Print what was found at a level."""
+    mean = {name: statistics.mean(values) for name, values in found.items()}
+    print(
+        f"{level:3} in flight, output tok/s: ours {spread(found['run'])}, in the window "
+        f"{spread(found['window'])}; vllm bench serve {spread(found['peer'])}; "
+        f"ratio {mean['run'] / mean['peer']:.3f}"
+    )
+    for name, prefix in (("ours", ""), ("vllm bench serve", "peer_")):
+        client, server = mean[f"{prefix}e2e"], mean[f"{prefix}e2e_server"]
+        print(
+            f"    E2E ms under {name:16}: the client says {client:8.2f}, the server says {server:8.2f}: "
+            f"{client - server:+.2f} between them"
+        )
+    print(
+        f"    the server itself took {mean['peer_e2e_server'] / mean['e2e_server'] - 1:+.1%} under vllm bench serve",
+        flush=True,
+    )
 
 
 if __name__ == "__main__":

@@ -94,6 +94,7 @@ def main(argv: list[str]) -> dict[str, Any]:
         "ttft_s": result["ttfts"],
         "itl_s": itl,
         "events": len(itl) + len(result["ttfts"]),
+        "e2e_mean_s": (sum(result["ttfts"]) + sum(itl)) / len(result["ttfts"]),
         "seconds": result["duration"],
         "output_tok_s": result["output_throughput"],
         "cpu_s": cpu[-1],
