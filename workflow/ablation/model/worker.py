@@ -10,6 +10,11 @@ kernels agree whatever they compute.
 import json
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import torch
+    from transformers import PreTrainedModel
 
 
 def main() -> None:
@@ -27,7 +32,8 @@ def main() -> None:
     }
     write_tokenizer(folder, recipe["vocabulary"])
     if recipe["weights"]:
-        write_weights(folder, config, recipe["seed"], recipe["init_std"])
+        write = write_weights if config["torch_dtype"] == "float32" else write_shards
+        write(folder, config, recipe["seed"], recipe["init_std"])
     # Last and whole: the folder counts as made when this file is there.
     partial = folder / "config.json.partial"
     partial.write_text(json.dumps(config, indent=1) + "\n")
@@ -58,15 +64,21 @@ def write_tokenizer(folder: Path, vocabulary: int) -> None:
     )
 
 
-def write_weights(folder: Path, config: dict, seed: int, std: float) -> None:
-    """Gains 1, biases 0, everything else normal with the recipe's standard deviation."""
-    import torch
+def bare_model(config: dict, dtype: "torch.dtype") -> "PreTrainedModel":
+    """The model of a configuration, by transformers."""
     from transformers import AutoConfig, AutoModelForCausalLM
 
     settings = {k: v for k, v in config.items() if k not in ("model_type", "architectures")}
-    model = AutoModelForCausalLM.from_config(
-        AutoConfig.for_model(config["model_type"], **settings), dtype=torch.float32
+    return AutoModelForCausalLM.from_config(
+        AutoConfig.for_model(config["model_type"], **settings), dtype=dtype
     )
+
+
+def write_weights(folder: Path, config: dict, seed: int, std: float) -> None:
+    """Gains 1, biases 0, everything else normal with the recipe's standard deviation."""
+    import torch
+
+    model = bare_model(config, torch.float32)
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for name, parameter in sorted(model.named_parameters()):
@@ -75,6 +87,48 @@ def write_weights(folder: Path, config: dict, seed: int, std: float) -> None:
             else:
                 parameter.fill_(0.0 if name.endswith("bias") else 1.0)
     model.save_pretrained(folder)
+
+
+SHARD_BYTES = 4_000_000_000
+
+
+def write_shards(folder: Path, config: dict, seed: int, std: float) -> None:
+    """The same for a model of many gigabytes, tensor by tensor, on the GPU where there is one.
+
+    The values depend on the device that draws them; a study's launches share one folder.
+    """
+    import torch
+
+    dtype = getattr(torch, config["torch_dtype"])
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    with torch.device("meta"):
+        model = bare_model(config, dtype)
+    generator = torch.Generator(device).manual_seed(seed)
+    shard: dict[str, torch.Tensor] = {}
+    files: dict[str, str] = {}
+    for name, parameter in sorted(model.named_parameters()):
+        tensor = torch.empty(parameter.shape, dtype=dtype, device=device)
+        if parameter.ndim > 1:
+            tensor.normal_(0.0, std, generator=generator)
+        else:
+            tensor.fill_(0.0 if name.endswith("bias") else 1.0)
+        if shard and sum(t.nbytes for t in shard.values()) + tensor.nbytes > SHARD_BYTES:
+            save_shard(folder, shard, files)
+        shard[name] = tensor.cpu()
+    save_shard(folder, shard, files)
+    total = sum((folder / name).stat().st_size for name in set(files.values()))
+    index = {"metadata": {"total_size": total}, "weight_map": files}
+    (folder / "model.safetensors.index.json").write_text(json.dumps(index, indent=1) + "\n")
+
+
+def save_shard(folder: Path, shard: dict, files: dict[str, str]) -> None:
+    """Write a shard and empty it; `files` learns where each tensor is."""
+    from safetensors.torch import save_file
+
+    name = f"model-{len(set(files.values())) + 1:05}.safetensors"
+    save_file(shard, str(folder / name), metadata={"format": "pt"})
+    files.update(dict.fromkeys(shard, name))
+    shard.clear()
 
 
 if __name__ == "__main__":
