@@ -36,9 +36,3 @@ rule refused:
         "../../envs/analysis.yaml"
     shell:
         "exit 1 > {log}"
-
-
-# Only measures; tables and figures can be made later, on another machine, from the store.
-rule measure:
-    input:
-        needed_sessions,
