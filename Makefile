@@ -54,11 +54,11 @@ endif
 	@sh envs/setup-server-cpu.sh .venv-vllm
 	@touch $@
 
-# For a host without a network: make bundle FOR=3.12 [PART=measure]; there: make setup-workflow BUNDLE=<file>
+# For a host without a network: make bundle FOR=3.12 [WITHOUT="numpy scipy"]; there: make setup-workflow BUNDLE=<file>
 FOR ?= 3.12
-PART ?= all
+WITHOUT ?=
 bundle:
-	@PYTHON=$(PYTHON) sh envs/bundle.sh $(FOR) $(PART) ablation-$(PART)-py$(FOR).tar.xz
+	@PYTHON=$(PYTHON) sh envs/bundle.sh $(FOR) "$(WITHOUT)" ablation-py$(FOR).tar.xz
 
 # Measurements of the workflow itself; each prints a table and writes benchmarks/results/.
 bench-client: setup

@@ -1,12 +1,12 @@
 #!/bin/sh
 # The workflow's own packages in one file, for a host without a network:
-#   make bundle FOR=3.12            here, where packages can be had
-#   make setup-workflow BUNDLE=...  there; needs neither pip nor a network
+#   make bundle FOR=3.12 [WITHOUT="numpy scipy"]    here, where packages can be had
+#   make setup-workflow BUNDLE=...                  there; needs neither pip nor a network
 #
-# $1: Python version of that host, as in 3.12     $2: "all", or "measure": without what only tables and figures need
-# $3: the file to write
+# $1: Python version of that host, as in 3.12     $2: packages to leave out, because the host has them or will only
+# measure (pandas and matplotlib make tables and figures)     $3: the file to write
 set -eu
-version=$1 part=$2 output=$3
+version=$1 without=$2 output=$3
 here=$(dirname "$0")
 python=${PYTHON:-python3}
 platforms="--platform manylinux_2_28_x86_64 --platform manylinux2014_x86_64 --platform manylinux_2_17_x86_64"
@@ -14,8 +14,8 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
 grep -v '^#' "$here/analysis.lock.txt" > "$work/pins"
-if [ "$part" = measure ]; then
-    grep -v -i -E "^($(grep -v '^#' "$here/analysis-only.txt" | paste -sd'|'))==" "$work/pins" > "$work/kept"
+if [ -n "$without" ]; then
+    grep -v -i -E "^($(echo $without | tr ' ' '|'))==" "$work/pins" > "$work/kept"
     mv "$work/kept" "$work/pins"
 fi
 echo "bundle: $(wc -l < "$work/pins") packages for Python $version"
