@@ -2,7 +2,7 @@
 #
 #   preflight -> model -> session -> run -> aggregate -> statistics -> figures -> report, and the plan beside them
 #
-# Targets: report (default), figures, statistics, plan. One stage has one rule file and one script of its name.
+# Targets: report (default), figures, statistics, plan, measure. One stage has one rule file and one script of its name.
 # Paths, under results/{study}/:
 #   plan.json                                                      what will be launched, in which order
 #   store/{run_hash}/                                              raw records: measured once, never deleted
@@ -22,6 +22,7 @@ include: "workflow/rules/model.smk"
 include: "workflow/rules/session.smk"
 include: "workflow/rules/run.smk"
 include: "workflow/rules/decide.smk"
+include: "workflow/rules/measure.smk"
 include: "workflow/rules/aggregate.smk"
 include: "workflow/rules/statistics.smk"
 include: "workflow/rules/figures.smk"

@@ -27,9 +27,3 @@ def needed_runs(wildcards):
 
 def needed_sessions(wildcards):
     return SCHEDULE.session_files(SCHEDULE.blocks_needed(outcome))
-
-
-# Only measures; tables and figures can be made later, on another machine, from the store.
-rule measure:
-    input:
-        needed_sessions,
