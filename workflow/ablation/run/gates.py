@@ -17,14 +17,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ablation.client.failures import WRONG_LENGTH
+from ablation.evidence.jit import LINE as JIT_LINE
 from ablation.run.metrics import slice_rates
 
 TREND_SLICES = 10
-# vLLM's JIT monitor; AITER's builder; Triton's autotuner; torch.compile
-JIT_LINE = re.compile(
-    r"during inference: |\[aiter\] start build \[|waiting for baton|Triton autotuning for function"
-    r"|Autotuning kernel|torch\.compile takes|Compiling a graph",
-)
 
 
 @dataclass(frozen=True, slots=True)

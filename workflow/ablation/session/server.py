@@ -20,8 +20,8 @@ import httpx
 import psutil
 
 from ablation.errors import UserError
+from ablation.evidence import cause, tail
 from ablation.plan.command import PORT
-from ablation.session import evidence
 from ablation.session.guard import start_ticks
 
 GUARD = Path(__file__).with_name("guard.py")
@@ -205,8 +205,8 @@ class Server:
         code = f" (exit code {ended['code']})" if ended.get("code") is not None else ""
         code = f" (signal {ended['signal']})" if ended.get("signal") else code
         return (
-            f"{what}{code}: {evidence.cause(log)}\nIts log is kept in {self.log_path} and ends with:\n"
-            f"{evidence.tail(log)}"
+            f"{what}{code}: {cause(log)}\nIts log is kept in {self.log_path} and ends with:\n"
+            f"{tail(log)}"
         )
 
 

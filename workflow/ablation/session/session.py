@@ -19,10 +19,10 @@ from ablation.client.load import LoadError, LoadSpec, ServerDied, drive
 from ablation.client.load import Progress as LoadProgress
 from ablation.client.record import write_record
 from ablation.client.workload import Image, Length, Workload, fixed, seed_of
+from ablation.evidence import collect, reread
 from ablation.places import HOME, executable, here_or_home
 from ablation.plan.plan import Plan
 from ablation.plan.spec import run_spec
-from ablation.session import evidence
 from ablation.session.environment import scrub, secrets, server_environment
 from ablation.session.hardware import describe_hardware
 from ablation.session.installation import check_version
@@ -30,7 +30,7 @@ from ablation.session.lock import host_lock
 from ablation.session.model_config import model_config
 from ablation.session.progress import Progress
 from ablation.session.server import Server, ServerError
-from ablation.session.store import LAUNCH_FILE, Store, write_json
+from ablation.session.store import LAUNCH_FILE, LOG_FILE, Store, write_json
 from ablation.session.versions import workflow_versions
 from ablation.study.config import Study
 from ablation.telemetry.watch import Watch, request_for
@@ -86,7 +86,16 @@ def session_evidence(study: Study, session: Plan, store: Store) -> dict[str, Any
                 "ended_at": record["ended_at"],
             }
         )
-    launches = [store.launch(launch_id) for launch_id in store.launches(session["session_hash"])]
+    arms = study.factor.arms
+    launches = [
+        reread(
+            store.launch(launch_id),
+            store.folder / launch_id / LOG_FILE,
+            arms[session["arm"]],
+            arms.values(),
+        )
+        for launch_id in store.launches(session["session_hash"])
+    ]
     return {
         "schema": SCHEMA,
         "study": study.study,
@@ -176,16 +185,11 @@ def _measure(
         launch["error"] = scrub(f"{type(error).__name__}: {error}", hidden)[:4000]
         raise
     finally:
-        server.stop()
+        ended = server.stop()
         _keep_log_without_secrets(server.log_path, hidden)
-        log = server.log()
-        launch |= {
-            "stages": evidence.stages(log),
-            "backends": evidence.backends(log),
-            "warnings": evidence.warnings(log),
-            "treatment": evidence.treatment(log, study.factor.arms[session["arm"]]),
-            "telemetry": watch.evidence(server.started),
-        }
+        arms = study.factor.arms
+        launch |= collect(server.log(), arms[session["arm"]], arms.values(), ended)
+        launch["telemetry"] = watch.evidence(server.started)
         write_json(folder / LAUNCH_FILE, launch)
 
 

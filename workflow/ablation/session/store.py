@@ -18,6 +18,7 @@ from typing import Any
 
 RUN_FILE = "run.json"  # written with the raw record; its presence makes a record whole
 LAUNCH_FILE = "launch.json"
+LOG_FILE = "server.log"
 
 
 class Store:

@@ -2,7 +2,10 @@
 
 import pytest
 
-from ablation.session import evidence
+from ablation import evidence
+from ablation.evidence.backends import named_lines
+from ablation.evidence.stages import stages
+from ablation.evidence.treatment import treatment
 from ablation.study.config import Arm
 
 HEALTHY = """\
@@ -18,7 +21,7 @@ onednn_verbose,v1,info,cpu,isa:Intel AVX
 
 
 def test_stages():
-    assert evidence.stages(HEALTHY) == {
+    assert stages(HEALTHY) == {
         "weights_s": 1.25,
         "model_loading_s": 812.5,
         "model_memory_gib": 145.27,
@@ -29,7 +32,7 @@ def test_stages():
 
 
 def test_backends_are_told_once_and_plainly():
-    assert evidence.backends(HEALTHY) == [
+    assert named_lines(HEALTHY) == [
         "Using CPU_MLA backend.",
         "onednn_verbose,v1,info,cpu,isa:Intel AVX",
     ]
@@ -56,7 +59,7 @@ def test_backends_are_told_once_and_plainly():
     ],
 )
 def test_treatment(arm, log, passed):
-    assert evidence.treatment(log, arm)["passed"] is passed
+    assert treatment(log, arm)["passed"] is passed
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,148 @@
+"""Which attention, MoE, linear and vision kernels a server really used, by its own log.
+
+Words read in vLLM 0.14.1, 0.32 and 0.33: platforms/{rocm,cuda,cpu}.py, model_executor/layers/fused_moe/oracle/,
+model_executor/kernels/linear/, model_executor/layers/attention/mm_encoder_attention.py; and of oneDNN.
+"""
+
+from __future__ import annotations
+
+import re
+
+from ablation.evidence.lines import matching, plain
+
+COMPONENTS = ("attention", "moe", "linear", "vision")
+
+# Lines that name kernels, whole, for a reader.
+NAMED = re.compile(
+    r"Using .*(backend|Backend)|Using AITER|attention backend|Cannot use .* backend|Overriding with|"
+    r"onednn_verbose.*cpu,isa:|Fp8 MoE|\[aiter\] (?!(?:\[pid[^\]]*\] )?(?:build|start build|finish build|waiting))",
+)
+# Names that older versions wrote in words.
+_ALIASES = {
+    "AITER FLASH ATTENTION": "ROCM_AITER_FA",
+    "AITER MHA": "ROCM_AITER_FA",
+    "AITER MLA": "ROCM_AITER_MLA",
+    "AITER UNIFIED ATTENTION": "ROCM_AITER_UNIFIED_ATTN",
+    "ROCM/AITER UNIFIED ATTENTION": "ROCM_AITER_UNIFIED_ATTN",
+    "ROCM ATTENTION": "ROCM_ATTN",
+    "TRITON ATTENTION": "TRITON_ATTN",
+    "TRITON MLA": "TRITON_MLA",
+    "FLASH ATTENTION": "FLASH_ATTN",
+    "FLEXATTENTION": "FLEX_ATTENTION",
+    "FLEX ATTENTION": "FLEX_ATTENTION",
+    "FLASHINFER MLA": "FLASHINFER_MLA",
+    "CUTLASS MLA": "CUTLASS_MLA",
+    "TORCH SDPA": "TORCH_SDPA",
+}
+_QUOTES = r"['\"]?"
+_VISION = (
+    re.compile(r"Using backend (\S+) for vit attention"),
+    re.compile(r"Using (\S+) for MMEncoderAttention"),
+    re.compile(r"Using (.+?) backend for ViT"),
+)
+_MOE = (
+    re.compile(rf"Using {_QUOTES}([\w.-]+?){_QUOTES} (?:[\w-]+ )*?(?:MoE|MOE) backend"),
+    re.compile(r"Using (\w+Experts\w*|AITER\w*|Marlin\w*|\w+MoEMethod)\b(?! MoE backend)(?=.*(?:MoE|MOE))"),
+    re.compile(r"\[fused_moe\] using (\w+)"),
+)
+_LINEAR = (
+    re.compile(r"Selected (\w+) for \w+"),
+    re.compile(r"Using (\w+) for (?:mixed-precision linear|\w+ GEMM|\w*Linear\w*|CompressedTensors\w+)"),
+    re.compile(r"onednn_verbose.*,cpu,isa:(.+)"),
+)
+_ATTENTION = (
+    re.compile(r"Using (\S+) backend \(selected via --attention-backend\)"),
+    re.compile(r"Using (\w+)(?: attention)? backend out of potential backends"),
+    re.compile(r"Overriding with (\w+) out of potential backends"),
+    re.compile(r"Using (?:AttentionBackendEnum\.)?([A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+|FLASHINFER|FLASHMLA) backend\.?$"),
+    re.compile(
+        r"Using ((?:ROCm|Rocm|Aiter|AITER|Triton|Flash|Flex|Torch|Cutlass|CUTLASS)[\w/]*"
+        r"(?: (?:Aiter|AITER|Flash|Unified|Triton))*(?: ?(?:Attention|MLA|SDPA|Infer)))"
+        r"(?: backend)?(?: on V1 engine)?(?: backend)?\.?$"
+    ),
+    re.compile(r"Using (FlashInfer|FlashMLA|XFormers|FlexAttention) backend(?: on V1 engine)?\.?"),
+)
+# A CPU worker; for a model without MLA it has one backend only and names it nowhere (platforms/cpu.py).
+_CPU = re.compile(r"\[cpu_worker\.py|\[cpu_model_runner\.py|CPU KV cache size")
+_REFUSED = re.compile(r"Cannot use (\S+) backend")
+_FALLBACKS = re.compile(
+    r"Cannot use .* backend|using the PyTorch fallback|does not support native MXFP4"
+    r"|(?:backend|kernel|attention|MoE|AITER|aiter).*(?:[Ff]alling back|[Ff]alls back|fallback)"
+    r"|(?:[Ff]alling back|fallback).*(?:backend|kernel|attention|MoE|AITER|aiter|emulation)"
+    r"|using automatic selection for that layer|precluded higher-priority backend"
+    r"|is incompatible with this layer",
+)
+_OVERRIDES = re.compile(
+    r"Found incompatible backend|Overriding with|overrides --[\w-]+-backend|forces .* to use the .* backend"
+)
+_UNKNOWN = re.compile(r"Unknown vLLM environment variable detected: (\w+)")
+_WARNINGS = re.compile(
+    rf"{_UNKNOWN.pattern}|not found tuned config|{_FALLBACKS.pattern}|Found incompatible backend"
+)
+
+
+def canonical(name: str) -> str:
+    """A backend by vLLM's own constant where a version wrote it otherwise: `Triton MLA` is `TRITON_MLA`."""
+    bare = name.strip("'\".,[] ").removeprefix("AttentionBackendEnum.").removesuffix(" backend")
+    return _ALIASES.get(bare.upper(), bare.upper() if bare in ("FlashInfer", "FlashMLA") else bare)
+
+
+def backends(log: str) -> dict[str, list[str]]:
+    """Component -> kernels in use, in the order of their first mention.
+
+    {"attention": ["ROCM_AITER_MLA"], "moe": ["AITER"], "linear": [...], "vision": []}; an empty list where the
+    log names none. CPU_ATTN is inferred: vLLM on a CPU names only the other ones.
+    """
+    found: dict[str, dict[str, None]] = {component: {} for component in COMPONENTS}
+    for line in log.splitlines():
+        if not any(word in line for word in ("Using", "Overriding", "Selected", "isa:", "using")):
+            continue
+        text = plain(line)
+        for component, patterns in (
+            ("vision", _VISION),
+            ("moe", _MOE),
+            ("linear", _LINEAR),
+            ("attention", _ATTENTION),
+        ):
+            match = next((m for m in (p.search(text) for p in patterns) if m), None)
+            if match:
+                name = canonical(match.group(1))
+                if "onednn_verbose" in text:
+                    name = f"oneDNN {name}"
+                elif "[fused_moe]" in text:
+                    name = f"AITER {name}"
+                found[component][name] = None
+                break
+    if not found["attention"] and _CPU.search(log) and "Loading weights took" in log:
+        found["attention"]["CPU_ATTN"] = None
+    return {component: list(names) for component, names in found.items()}
+
+
+def refused(log: str) -> list[str]:
+    """Attention backends that were asked for and not taken."""
+    return list(dict.fromkeys(canonical(name) for name in _REFUSED.findall(log)))
+
+
+def named_lines(log: str) -> list[str]:
+    """Distinct lines that name kernels, in order, without time stamps and process ids."""
+    return matching(log, NAMED)
+
+
+def fallbacks(log: str) -> list[str]:
+    """Distinct lines that say that another kernel was taken than the one asked for or preferred."""
+    return matching(log, _FALLBACKS)
+
+
+def overrides(log: str) -> list[str]:
+    """Distinct lines that say that a choice was overridden; on ROCm vLLM says so of its own candidates too."""
+    return matching(log, _OVERRIDES)
+
+
+def unknown_variables(log: str) -> list[str]:
+    """VLLM_* variables that the server said it does not know."""
+    return sorted(set(_UNKNOWN.findall(log)))
+
+
+def warnings(log: str) -> list[str]:
+    """Distinct lines that cast doubt on the treatment."""
+    return matching(log, _WARNINGS)

@@ -1,0 +1,95 @@
+"""Kernels built while the server ran: AITER's builder, vLLM's JIT monitor, Triton's autotuner, torch.compile.
+
+Words of ROCm/aiter (aiter/jit/core.py, aiter/tuned_gemm.py), vLLM 0.14 to 0.33 (utils/jit_monitor.py,
+compilation/) and Triton (runtime/autotuner.py).
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from ablation.evidence.lines import plain
+
+# A line of kernel compilation: none may fall into a window (see run/gates.py).
+LINE = re.compile(
+    r"during inference: |\bstart build \[|waiting for baton|Triton autotuning for function"
+    r"|Autotuning kernel|torch\.compile (?:takes|took|and initial)|Compiling a graph",
+)
+_START = re.compile(r"\bstart build \[([^\]]+)\]")
+_FINISH = re.compile(r"\bfinish build \[([^\]]+)\], cost ([\d.]+) ?s")
+_FAILED = re.compile(r"\[aiter\] build \[([^\]]+)\] under .* failed|failed (?:build jit|jit build) \[([^\]]+)\]")
+_IMPORT = re.compile(r"\bimport \[([^\]]+)\] under ")
+_WAIT = re.compile(r"waiting for baton")
+_MONITOR = re.compile(r"(\w+) (kernel JIT compilation|autotuning[\w ]*|[\w. ]+) during inference: (\S+)")
+_AUTOTUNE = re.compile(r"Triton autotuning for function (\S+).*finished after ([\d.]+) ?s", re.S)
+_COMPILE = re.compile(
+    r"torch\.compile (?:takes|took|and initial profiling/warmup run together took) ([\d.]+) s"
+)
+_UNTUNED_AITER = re.compile(r"not found tuned config")
+_UNTUNED_VLLM = re.compile(
+    r"Using default [\w ]*(?:MoE|GEMM|FP8|SSU|kernel)[\w ]* config.*(?:sub-optimal|might)"
+)
+# Imported with the package itself, also by versions of vLLM whose AITER is off (pull request 32902).
+_ALWAYS = {"module_aiter_enum", "module_aiter_core"}
+
+
+def jit(log: str) -> dict[str, Any]:
+    """Builds with their seconds.
+
+    Workers of one server build a module once and wait for each other, so AITER's seconds are summed over
+    modules; torch.compile runs in all workers at once, so the slowest counts.
+
+    aiter_builds, aiter_build_s   modules built, and their seconds
+    aiter_failed                  modules whose build failed
+    aiter_modules                 modules loaded, but for those that every import of AITER loads
+    aiter_waits                   lines of workers that waited for another's build
+    late_compilations             distinct kernels that vLLM's monitor saw compiled during inference
+    autotune_s                    seconds of Triton's autotuner, where it says them
+    torch_compile_s               seconds, or None where nothing was compiled
+    """
+    built: set[str] = set()
+    cost: dict[str, float] = {}
+    failed: set[str] = set()
+    modules: set[str] = set()
+    late: set[str] = set()
+    waits, autotune, compiled = 0, 0.0, None
+    for line in log.splitlines():
+        if match := _START.search(line):
+            built.add(match.group(1))
+        elif match := _FINISH.search(line):
+            built.add(match.group(1))
+            cost[match.group(1)] = max(float(match.group(2)), cost.get(match.group(1), 0.0))
+        elif match := _FAILED.search(line):
+            failed.add(match.group(1) or match.group(2))
+        elif match := _IMPORT.search(line):
+            modules.add(match.group(1))
+        elif _WAIT.search(line):
+            waits += 1
+        elif match := _MONITOR.search(line):
+            late.add(f"{match.group(1)} {match.group(3).rstrip('.')}")
+        elif match := _AUTOTUNE.search(line):
+            autotune += float(match.group(2))
+        elif match := _COMPILE.search(line):
+            compiled = max(float(match.group(1)), compiled or 0.0)
+    return {
+        "aiter_builds": len(built),
+        "aiter_build_s": round(sum(cost.values()), 3),
+        "aiter_failed": sorted(failed),
+        "aiter_modules": sorted(modules - _ALWAYS),
+        "aiter_waits": waits,
+        "late_compilations": sorted(late),
+        "autotune_s": round(autotune, 3),
+        "torch_compile_s": compiled,
+    }
+
+
+def untuned(log: str) -> dict[str, int]:
+    """Kernels that ran with a default configuration for want of a tuned one.
+
+    shapes: distinct ones that AITER had no tuned configuration for; lines: how often it said so (every worker
+    says it); vllm: distinct kernels of vLLM's own without a tuned configuration.
+    """
+    aiter = [plain(line) for line in log.splitlines() if _UNTUNED_AITER.search(line)]
+    own = {plain(line) for line in log.splitlines() if _UNTUNED_VLLM.search(line)}
+    return {"shapes": len(set(aiter)), "lines": len(aiter), "vllm": len(own)}
