@@ -130,17 +130,25 @@ def worker(error: str, *, place: str = "multiproc_executor.py:783") -> str:
         "    worker = WorkerProc(*args, **kwargs)",
         *error.splitlines(),
     ]
-    return "".join(f"{head}{line}\n" for line in lines) + (
-        "(EngineCore_DP0 pid=288) ERROR 02-11 09:18:33 [core.py:936] EngineCore failed to start.\n"
-        "(EngineCore_DP0 pid=288) ERROR 02-11 09:18:33 [core.py:936] Exception: WorkerProc initialization failed due "
-        "to an exception in a background process. See stack trace for root cause.\n"
-    ) + ENGINE_ENDS
+    return (
+        "".join(f"{head}{line}\n" for line in lines)
+        + (
+            "(EngineCore_DP0 pid=288) ERROR 02-11 09:18:33 [core.py:936] EngineCore failed to start.\n"
+            "(EngineCore_DP0 pid=288) ERROR 02-11 09:18:33 [core.py:936] Exception: WorkerProc initialization failed due "
+            "to an exception in a background process. See stack trace for root cause.\n"
+        )
+        + ENGINE_ENDS
+    )
 
 
 def engine(error: str) -> str:
     """An engine's own traceback around an error."""
     head = "(EngineCore_DP0 pid=288) ERROR 02-11 09:19:05 [core.py:936] "
-    lines = ["EngineCore failed to start.", "Traceback (most recent call last):", *error.splitlines()]
+    lines = [
+        "EngineCore failed to start.",
+        "Traceback (most recent call last):",
+        *error.splitlines(),
+    ]
     return "".join(f"{head}{line}\n" for line in lines) + ENGINE_ENDS
 
 

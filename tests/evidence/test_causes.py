@@ -58,7 +58,8 @@ def test_rare_classes(line, kind):
 
 
 @pytest.mark.parametrize(
-    ("signal", "kind"), [("SIGKILL", "killed"), ("SIGILL", "illegal-instruction"), (None, "unknown")]
+    ("signal", "kind"),
+    [("SIGKILL", "killed"), ("SIGILL", "illegal-instruction"), (None, "unknown")],
 )
 def test_a_server_that_ended_without_a_word(signal, kind):
     log = CPU + CPU_LOADED + CPU_KV + READY + SERVING
@@ -69,7 +70,11 @@ def test_a_server_that_ended_without_a_word(signal, kind):
 
 
 def test_a_server_that_was_never_ready():
-    log = ROCM_014 + LOADED + "[aiter] waiting for baton release at /root/.aiter/jit/build/lock_module_moe\n"
+    log = (
+        ROCM_014
+        + LOADED
+        + "[aiter] waiting for baton release at /root/.aiter/jit/build/lock_module_moe\n"
+    )
     assert classify(log) is None
     failure = classify(log, known=True)
     assert failure is not None
@@ -79,7 +84,9 @@ def test_a_server_that_was_never_ready():
 def test_what_follows_the_order_to_end_is_no_failure():
     well = CPU + CPU_LOADED + CPU_KV + READY + SERVING
     assert not failed(well + STOPPED)
-    fatal = "ERROR 11-23 03:36:28 [async_llm.py:1] vllm.v1.engine.exceptions.EngineDeadError: died\n"
+    fatal = (
+        "ERROR 11-23 03:36:28 [async_llm.py:1] vllm.v1.engine.exceptions.EngineDeadError: died\n"
+    )
     assert failed(well + fatal + STOPPED)
 
 

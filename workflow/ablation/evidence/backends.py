@@ -42,19 +42,25 @@ _VISION = (
 )
 _MOE = (
     re.compile(rf"Using {_QUOTES}([\w.-]+?){_QUOTES} (?:[\w-]+ )*?(?:MoE|MOE) backend"),
-    re.compile(r"Using (\w+Experts\w*|AITER\w*|Marlin\w*|\w+MoEMethod)\b(?! MoE backend)(?=.*(?:MoE|MOE))"),
+    re.compile(
+        r"Using (\w+Experts\w*|AITER\w*|Marlin\w*|\w+MoEMethod)\b(?! MoE backend)(?=.*(?:MoE|MOE))"
+    ),
     re.compile(r"\[fused_moe\] using (\w+)"),
 )
 _LINEAR = (
     re.compile(r"Selected (\w+) for \w+"),
-    re.compile(r"Using (\w+) for (?:mixed-precision linear|\w+ GEMM|\w*Linear\w*|CompressedTensors\w+)"),
+    re.compile(
+        r"Using (\w+) for (?:mixed-precision linear|\w+ GEMM|\w*Linear\w*|CompressedTensors\w+)"
+    ),
     re.compile(r"onednn_verbose.*,cpu,isa:(.+)"),
 )
 _ATTENTION = (
     re.compile(r"Using (\S+) backend \(selected via --attention-backend\)"),
     re.compile(r"Using (\w+)(?: attention)? backend out of potential backends"),
     re.compile(r"Overriding with (\w+) out of potential backends"),
-    re.compile(r"Using (?:AttentionBackendEnum\.)?([A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+|FLASHINFER|FLASHMLA) backend\.?$"),
+    re.compile(
+        r"Using (?:AttentionBackendEnum\.)?([A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+|FLASHINFER|FLASHMLA) backend\.?$"
+    ),
     re.compile(
         r"Using ((?:ROCm|Rocm|Aiter|AITER|Triton|Flash|Flex|Torch|Cutlass|CUTLASS)[\w/]*"
         r"(?: (?:Aiter|AITER|Flash|Unified|Triton))*(?: ?(?:Attention|MLA|SDPA|Infer)))"

@@ -354,4 +354,9 @@ SILENT: tuple[FailureClass, ...] = (
 )
 UNKNOWN = _class("unknown", r"(?!)", "unknown; read the log", "read the server's log")
 # How a process that said nothing was ended, by signal.
-BY_SIGNAL = {"SIGKILL": "killed", "SIGSEGV": "segfault", "SIGILL": "illegal-instruction", "SIGBUS": "bus-error"}
+BY_SIGNAL = {
+    "SIGKILL": "killed",
+    "SIGSEGV": "segfault",
+    "SIGILL": "illegal-instruction",
+    "SIGBUS": "bus-error",
+}

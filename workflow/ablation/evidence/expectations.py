@@ -30,8 +30,13 @@ _PARTS = {
     "VLLM_ROCM_USE_AITER_MOE": ("moe", "AITER"),
     "VLLM_ROCM_USE_AITER_LINEAR": ("linear", "AITER"),
 }
-# Argument -> its word in the configuration that the engine prints.
-_PRINTED = {"dtype": "dtype", "enforce-eager": "enforce_eager", "tensor-parallel-size": "tensor_parallel_size"}
+# Argument -> its word in the configuration that the engine prints, where it is printed as it was given.
+_PRINTED = {
+    "dtype": "dtype",
+    "enforce-eager": "enforce_eager",
+    "tensor-parallel-size": "tensor_parallel_size",
+}
+_ENGINE = (*_PRINTED.values(), "quantization", "kv_cache_dtype", "load_format")
 _CONFIG = re.compile(r"Initializing a V\d LLM engine .* with config: (.*)")
 _DTYPES = {"half": "float16", "float": "float32"}
 
@@ -91,7 +96,9 @@ def _choice(
     if hit:
         return Finding(setting, True, f"{setting}: {', '.join(named)} is in use ({component})")
     if named:
-        return Finding(setting, False, f"{setting}: {', '.join(named)} was used instead ({component})")
+        return Finding(
+            setting, False, f"{setting}: {', '.join(named)} was used instead ({component})"
+        )
     return Finding(setting, None, f"{setting}: the server's log names no {component} backend")
 
 
@@ -116,28 +123,41 @@ def _aiter(arm: Settings, used: Mapping[str, list[str]], log: str) -> Finding:
     # An explicit ROCM_AITER_* backend works with the variable at 0.
     forced = "AITER" in str(arm.args.get("attention-backend", "")).upper()
     if seen and not forced:
-        return Finding(setting, False, f"{setting}: the server used AITER all the same: {', '.join(seen[:6])}")
+        return Finding(
+            setting, False, f"{setting}: the server used AITER all the same: {', '.join(seen[:6])}"
+        )
     return Finding(setting, True, f"{setting}: the server's log names no kernel of AITER")
 
 
 def _part(variable: str, component: str, name: str, used: Mapping[str, list[str]]) -> Finding:
     leaks = [kernel for kernel in used[component] if name in kernel.upper()]
     if leaks:
-        return Finding(f"{variable}=0", False, f"{variable}=0: {', '.join(leaks)} was used all the same")
+        return Finding(
+            f"{variable}=0", False, f"{variable}=0: {', '.join(leaks)} was used all the same"
+        )
     return Finding(f"{variable}=0", True, f"{variable}=0: no {name} in use ({component})")
+
+
+def engine(log: str) -> dict[str, str]:
+    """What the engine says of its own configuration: dtype, enforce_eager, quantization ... where it does."""
+    config = _CONFIG.search(log)
+    if config is None:
+        return {}
+    told = (
+        (word, re.search(rf"\b{word}=(?:torch\.)?([\w.]+)", config.group(1))) for word in _ENGINE
+    )
+    return {word: match.group(1) for word, match in told if match}
 
 
 def _printed(args: Mapping[str, Any], log: str) -> list[Finding]:
     """Settings that the engine repeats when it starts."""
-    config = _CONFIG.search(log)
+    told = engine(log)
     found = []
     for name, word in _PRINTED.items():
         value = args.get(name)
-        if value is None or value == "auto":
+        if value is None or value == "auto" or word not in told:
             continue
         asked = str(_DTYPES.get(str(value), value)).removeprefix("torch.")
-        match = re.search(rf"\b{word}=(?:torch\.)?([\w.]+)", config.group(1)) if config else None
-        if match is not None:
-            kept = match.group(1) == asked
-            found.append(Finding(name, kept, f"{name}: the engine says {word}={match.group(1)}"))
+        text = f"{name}: the engine says {word}={told[word]}"
+        found.append(Finding(name, told[word] == asked, text))
     return found

@@ -18,10 +18,14 @@ LINE = re.compile(
 )
 _START = re.compile(r"\bstart build \[([^\]]+)\]")
 _FINISH = re.compile(r"\bfinish build \[([^\]]+)\], cost ([\d.]+) ?s")
-_FAILED = re.compile(r"\[aiter\] build \[([^\]]+)\] under .* failed|failed (?:build jit|jit build) \[([^\]]+)\]")
+_FAILED = re.compile(
+    r"\[aiter\] build \[([^\]]+)\] under .* failed|failed (?:build jit|jit build) \[([^\]]+)\]"
+)
 _IMPORT = re.compile(r"\bimport \[([^\]]+)\] under ")
 _WAIT = re.compile(r"waiting for baton")
-_MONITOR = re.compile(r"(\w+) (kernel JIT compilation|autotuning[\w ]*|[\w. ]+) during inference: (\S+)")
+_MONITOR = re.compile(
+    r"(\w+) (kernel JIT compilation|autotuning[\w ]*|[\w. ]+) during inference: (\S+)"
+)
 _AUTOTUNE = re.compile(r"Triton autotuning for function (\S+).*finished after ([\d.]+) ?s", re.S)
 _COMPILE = re.compile(
     r"torch\.compile (?:takes|took|and initial profiling/warmup run together took) ([\d.]+) s"

@@ -14,6 +14,7 @@ from ablation.evidence.backends import (
     warnings,
 )
 from ablation.evidence.causes import classify
+from ablation.evidence.expectations import engine
 from ablation.evidence.jit import jit, untuned
 from ablation.evidence.stages import stages
 from ablation.evidence.treatment import treatment
@@ -29,7 +30,7 @@ def collect(
     """Parts of launch.json. `ended` is how the server ended (exit.json), where that is known.
 
     stages, backends (lines), warnings (lines), treatment   as in launches measured before
-    evidence    {"schema", "backends": {component: kernels}, "fallbacks", "overrides", "jit", "untuned"};
+    evidence    {"schema", "backends": {component: kernels}, "engine", "fallbacks", "overrides", "jit", "untuned"};
                 launches measured before lack it
     failure     {"id", "words", "remedy", "line", "stage"}, or None
     """
@@ -42,6 +43,7 @@ def collect(
         "evidence": {
             "schema": SCHEMA,
             "backends": backends(log),
+            "engine": engine(log),
             "fallbacks": fallbacks(log)[:MOST_LINES],
             "overrides": overrides(log)[:MOST_LINES],
             "jit": jit(log),

@@ -34,13 +34,20 @@ _NUMBERS = (
 _BEGUN: tuple[tuple[Stage, re.Pattern[str]], ...] = (
     (
         "under_load",
-        re.compile(r'"POST /v1/(?:chat/)?completions|Avg prompt throughput: [\d.]*[1-9]|Added request'),
+        re.compile(
+            r'"POST /v1/(?:chat/)?completions|Avg prompt throughput: [\d.]*[1-9]|Added request'
+        ),
     ),
     ("ready", re.compile(r"Application startup complete")),
-    ("graph_capture", re.compile(r"Capturing CUDA graph|Graph capturing finished|Capturing cudagraph")),
+    (
+        "graph_capture",
+        re.compile(r"Capturing CUDA graph|Graph capturing finished|Capturing cudagraph"),
+    ),
     (
         "kv_cache",
-        re.compile(r"Model loading took|Loading weights took|KV cache size:|Available KV cache memory"),
+        re.compile(
+            r"Model loading took|Loading weights took|KV cache size:|Available KV cache memory"
+        ),
     ),
     ("weights", re.compile(r"Starting to load model|Loading (?:safetensors|pt) checkpoint")),
 )

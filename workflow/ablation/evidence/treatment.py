@@ -43,7 +43,9 @@ def treatment(log: str, arm: Arm, arms: Iterable[Arm] = ()) -> dict[str, Any]:
     kept = [one for one in settings if one.kept]
     silent = [one for one in settings if one.kept is None]
     if unknown:
-        text = f"the server does not know {', '.join(unknown)}: what it was to change did not change"
+        text = (
+            f"the server does not know {', '.join(unknown)}: what it was to change did not change"
+        )
         return result | {"passed": False, "text": text}
     if against:
         text = f"the server's log speaks against the treatment: {against[0]}"

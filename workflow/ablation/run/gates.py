@@ -7,7 +7,6 @@ no log), it passes and says that it was not observed.
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from dataclasses import asdict, dataclass
 from datetime import datetime
