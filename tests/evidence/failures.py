@@ -1,3 +1,4 @@
+# ruff: noqa: E501
 """Logs of servers that failed: (class, stage, log). Sources of the words: the facts of the sources and issues named."""
 
 from tests.evidence.logs import (

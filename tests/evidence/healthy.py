@@ -1,3 +1,4 @@
+# ruff: noqa: E501
 """Logs of servers that are well: running, still starting, or stopped in order. None may be taken for failed."""
 
 from tests.evidence.logs import (

@@ -1,3 +1,4 @@
+# ruff: noqa: E501
 """Pieces of server logs, in the words of vLLM 0.14 to 0.33, ROCm/aiter, PyTorch and uvicorn.
 
 Written for these tests from what the sources and public issue threads say; no log was copied. Noise is part of

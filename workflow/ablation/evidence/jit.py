@@ -13,15 +13,15 @@ from ablation.evidence.lines import plain
 
 # A line of kernel compilation: none may fall into a window (see run/gates.py).
 LINE = re.compile(
-    r"during inference: |\bstart build \[|waiting for baton|Triton autotuning for function"
+    r"during inference: |start build \[|waiting for baton|Triton autotuning for function"
     r"|Autotuning kernel|torch\.compile (?:takes|took|and initial)|Compiling a graph",
 )
-_START = re.compile(r"\bstart build \[([^\]]+)\]")
-_FINISH = re.compile(r"\bfinish build \[([^\]]+)\], cost ([\d.]+) ?s")
+_START = re.compile(r"start build \[([^\]]+)\]")
+_FINISH = re.compile(r"finish build \[([^\]]+)\], cost ([\d.]+) ?s")
 _FAILED = re.compile(
     r"\[aiter\] build \[([^\]]+)\] under .* failed|failed (?:build jit|jit build) \[([^\]]+)\]"
 )
-_IMPORT = re.compile(r"\bimport \[([^\]]+)\] under ")
+_IMPORT = re.compile(r"import \[([^\]]+)\] under ")
 _WAIT = re.compile(r"waiting for baton")
 _MONITOR = re.compile(
     r"(\w+) (kernel JIT compilation|autotuning[\w ]*|[\w. ]+) during inference: (\S+)"

@@ -134,6 +134,11 @@ class Schedule:
         """Addresses of a session's runs."""
         return [level["run_hash"] for level in self.session(wildcards)["levels"]]
 
+    def proof(self, wildcards: Any) -> dict[str, str | None]:
+        """How the study asks for proof of an arm's treatment: in no hash, as it decides no measurement."""
+        arm = self.study.factor.arms[wildcards.arm]
+        return {"evidence": arm.evidence, "counter_evidence": arm.counter_evidence}
+
     def run_hash(self, wildcards: Any) -> str:
         """Address of one run."""
         return next(

@@ -8,13 +8,15 @@ from pathlib import Path
 from typing import Any
 
 from ablation.client.record import read_record
+from ablation.evidence import reread
 from ablation.roofline.launch import run_roofline
 from ablation.run.decode import decode
 from ablation.run.gates import Thresholds, judge
 from ablation.run.metrics import mark_window, summarise
 from ablation.run.schema import write_run_parquet
 from ablation.run.telemetry import run_telemetry
-from ablation.session.store import Store
+from ablation.session.store import LOG_FILE, Store
+from ablation.study.config import Arm
 
 # INFO 11-23 02:58:42 [core.py:133] ...: month, day and local time, without the year
 _STAMP = re.compile(r"\b(\d\d)-(\d\d) (\d\d:\d\d:\d\d)\b")
@@ -28,9 +30,12 @@ def derive_run(
     study: str,
     gates: dict[str, Any],
     slo: dict[str, float | None],
+    arm: Arm | None = None,
 ) -> dict[str, Any]:
     """Decode one run and write its parquet. The same record and thresholds give the same bytes.
 
+    `arm` as the study has it now: its treatment is judged anew from the server's log, so that correcting its
+    `evidence` costs no measurement. Without it, or without a log, the judgement of the launch stands.
     Returns the run's metadata. Raises RecordError where the store has no such record: an older file
     can then never be taken for it.
     """
@@ -38,15 +43,17 @@ def derive_run(
     spec = record.run_json["spec"]
     session = spec["session"]
     launch = store.launch(record.run_json["launch_id"])
+    folder = store.folder / launch["launch_id"]
+    if arm is not None:
+        launch = reread(launch, folder / LOG_FILE, arm)
     objectives = {name: value for name, value in slo.items() if value is not None}
     rows = decode(record)
     summary = summarise(rows, record.run_json, objectives)
-    folder = store.folder / launch["launch_id"]
     summary |= run_telemetry(folder, launch, summary, record.run_json)
     summary |= run_roofline(launch, summary)
     rows = mark_window(rows, summary)
     thresholds = Thresholds(**{name: value for name, value in gates.items() if name != "treatment"})
-    log = stamped_lines(folder / "server.log", record.started_at)
+    log = stamped_lines(folder / LOG_FILE, record.started_at)
     judged = judge(summary, rows, record.run_json, thresholds, {"log": log})
     judged.append(treatment_gate(launch, required=gates["treatment"]))
     metadata = {
