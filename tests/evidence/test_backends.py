@@ -32,7 +32,7 @@ INFO = "(Worker_TP0 pid=240) INFO 08-19 11:02:50 [rocm.py:750] "
         ("Using 'CK' Mxfp4 MoE backend.", "moe", "CK"),
         ("Using TritonExperts MoE backend", "moe", "TritonExperts"),
         ("Using CompressedTensorsWNA16MoEMethod", "moe", "CompressedTensorsWNA16MoEMethod"),
-        ("[aiter] [fused_moe] using 2stage (kernelName1='a', kernelName2='b') for ('gfx950', 256)", "moe", "AITER 2stage"),
+        ("[aiter] [fused_moe] using 2stage (kernelName1='a') for ('gfx950', 256)", "moe", "AITER 2stage"),
         ("Selected AiterBlockScaledMMKernel for Fp8LinearMethod", "linear", "AiterBlockScaledMMKernel"),
         ("Using MarlinLinearKernel for mixed-precision linear", "linear", "MarlinLinearKernel"),
         ("Using AiterMxfp4LinearKernel for MXFP4 GEMM", "linear", "AiterMxfp4LinearKernel"),

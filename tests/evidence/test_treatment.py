@@ -17,7 +17,10 @@ SELECTED = HEALTHY["rocm 0.33, selected"]
 MLA = HEALTHY["cpu, MLA"]
 AMX = MLA.replace("Using CPU_MLA", "Using AMX_MLA")
 UNKNOWN = HEALTHY["rocm 0.14, old variable"]
-MOE = ROCM_033 + "INFO 08-19 11:02:50 [fp8.py:418] Using AITER Fp8 MoE backend out of potential backends: ['AITER'].\n"
+MOE = (
+    ROCM_033
+    + "INFO 08-19 11:02:50 [fp8.py:418] Using AITER Fp8 MoE backend out of potential backends: ['AITER'].\n"
+)
 ON, OFF = {"VLLM_ROCM_USE_AITER": "1"}, {"VLLM_ROCM_USE_AITER": "0"}
 
 
@@ -131,7 +134,9 @@ def test_what_comes_and_goes_within_an_arm_is_no_difference():
     assert differ([one], [other])
     assert not differ([one, other], [one, other])
     assert not differ([one, other], [one])
-    mentions = [launch(MLA + f"INFO Using port_{i} backend\n", i, evidence="Using") for i in range(4)]
+    mentions = [
+        launch(MLA + f"INFO Using port_{i} backend\n", i, evidence="Using") for i in range(4)
+    ]
     assert not differ(mentions[:2], mentions[2:])
 
 

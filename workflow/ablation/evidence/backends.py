@@ -42,9 +42,7 @@ _VISION = (
 )
 _MOE = (
     re.compile(rf"Using {_QUOTES}([\w.-]+?){_QUOTES} (?:[\w-]+ )*?(?:MoE|MOE) backend"),
-    re.compile(
-        r"Using (\w+Experts\w*|AITER\w*|Marlin\w*)\b(?! MoE backend)(?=.*(?:MoE|MOE))"
-    ),
+    re.compile(r"Using (\w+Experts\w*|AITER\w*|Marlin\w*)\b(?! MoE backend)(?=.*(?:MoE|MOE))"),
     re.compile(r"Using (\w+MoEMethod)\b"),
     re.compile(r"\[fused_moe\] using (\w+)"),
 )

@@ -10,6 +10,7 @@ from ablation.statistics.noise import same_settings
 SENTENCE = "the log shows no difference between the arms"
 
 Launch = Mapping[str, Any]
+Item = tuple[str, str]
 
 
 def unchanged(
@@ -50,13 +51,20 @@ def differ(one: Sequence[Launch], other: Sequence[Launch]) -> bool:
     What comes and goes between launches of one arm is no evidence of a treatment.
     """
     plain = any("evidence" not in launch for launch in (*one, *other))
-    mine, theirs = ([items(launch, plain=plain) for launch in arm] for arm in (one, other))
-    return bool(
-        set.intersection(*mine) - set.union(*theirs) or set.intersection(*theirs) - set.union(*mine)
-    )
+    mine = [items(launch, plain=plain) for launch in one]
+    theirs = [items(launch, plain=plain) for launch in other]
+    return bool(_always(mine) - _ever(theirs) or _always(theirs) - _ever(mine))
 
 
-def items(launch: Launch, *, plain: bool = False) -> set[tuple[str, str]]:
+def _always(launches: list[set[Item]]) -> set[Item]:
+    return launches[0].intersection(*launches[1:])
+
+
+def _ever(launches: list[set[Item]]) -> set[Item]:
+    return launches[0].union(*launches[1:])
+
+
+def items(launch: Launch, *, plain: bool = False) -> set[Item]:
     """What a log says of the kernels: (component, name). `plain` as launches measured before have it: lines."""
     found = {("line", str(line)) for line in launch.get("backends") or ()} if plain else set()
     evidence = launch.get("evidence") or {}

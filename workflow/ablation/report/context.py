@@ -9,10 +9,12 @@ from typing import Any
 
 from pandas import DataFrame
 
+from ablation.evidence.difference import unchanged
 from ablation.figures.registry import FIGURES
 from ablation.report import doubt, provenance, results, spread
 from ablation.report.content import Figure, Section
 from ablation.report.limit import limit
+from ablation.report.treatment import treatment
 from ablation.statistics.audit import Audit
 from ablation.statistics.metrics import PRIMARY
 from ablation.statistics.sequential import planned_blocks
@@ -49,13 +51,13 @@ def build_context(
         spread.published(audit, audit_source),
     ]
     sections: list[Section] = [
-        results.verdict(plan, runs, comparisons),
+        results.verdict(plan, runs, comparisons, unchanged(plan, sessions)),
         results.levels(plan, arms, comparisons),
         results.latencies(plan, comparisons),
         results.findings(plan, comparisons),
         *(section for section in optional if section is not None),
         doubt.gates(plan, runs),
-        doubt.treatment(plan, sessions),
+        treatment(plan, sessions),
         doubt.constraints(plan),
         provenance.sessions_section(plan, sessions),
         provenance.provenance(plan, sessions),

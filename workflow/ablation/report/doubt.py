@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from itertools import zip_longest
 from typing import Any
 
 from pandas import DataFrame
 
-from ablation.report.content import Cell, Column, Section, Table, count, unique
+from ablation.report.content import Cell, Column, Section, Table, count
 from ablation.report.results import label, title
 
 MOST_LINES = 6
@@ -66,88 +66,6 @@ def _missing(plan: Mapping[str, Any], runs: DataFrame) -> list[str]:
     names = [f"{m}/{a}/block-{b}/concurrency-{c}" for m, a, b, c in missing[:10]]
     more = f" and {len(missing) - 10:,} more" if len(missing) > 10 else ""
     return [f"{len(missing):,} planned runs are missing: {', '.join(names)}{more}."]
-
-
-def treatment(plan: Mapping[str, Any], sessions: Sequence[Mapping[str, Any]]) -> Section:
-    """What each arm was told, and what its servers said they did, side by side for each model."""
-    section = Section("treatment", "Did the treatment happen?")
-    launches = [launch for session in sessions for launch in session["launches"]]
-    proved = sum(bool(launch.get("treatment", {}).get("passed")) for launch in launches)
-    section.sentences = [
-        f"{proved} of {len(launches)} server launches proved their treatment in their own log."
-        if launches
-        else "No session has left its evidence."
-    ]
-    for model, entry in plan["models"].items():
-        if entry["arms"] and launches:
-            section.tables.append(_treatment(plan, model, entry["arms"], sessions))
-    return section
-
-
-def _treatment(
-    plan: Mapping[str, Any], model: str, arms: Sequence[str], sessions: Sequence[Mapping[str, Any]]
-) -> Table:
-    columns = [Column("Evidence"), *(Column(label(plan, arm)) for arm in arms)]
-    per_arm = {
-        arm: [
-            launch
-            for session in sessions
-            if session["model"] == model and session["arm"] == arm
-            for launch in session["launches"]
-        ]
-        for arm in arms
-    }
-
-    def row(head: str, cells: list[Cell]) -> list[Cell]:
-        return [Cell(head), *cells]
-
-    def settings(arm: str) -> str:
-        told = plan["factor"]["arms"].get(arm, {})
-        env = [f"{key}={value}" for key, value in dict(told.get("env") or {}).items()]
-        args = [f"{key}: {value}" for key, value in dict(told.get("args") or {}).items()]
-        own = dict(told.get("paths") or {}).get(model)
-        path = [f"model: {own}"] if own else []
-        return "\n".join([*env, *args, *path]) or "no setting of its own"
-
-    def proved(arm: str) -> Cell:
-        own = per_arm[arm]
-        good = sum(bool(launch.get("treatment", {}).get("passed")) for launch in own)
-        kind = "bad" if good < len(own) else "good" if own else ""
-        return Cell(f"{good} of {len(own)} launches", kind=kind)
-
-    def lines(arm: str, of: str) -> Cell:
-        found: list[str] = []
-        for launch in per_arm[arm]:
-            if of == "backends":
-                found += map(str, launch.get("backends") or [])
-            elif of == "found":
-                found += map(str, launch.get("treatment", {}).get("found") or [])
-            elif of == "failed":
-                proof = launch.get("treatment", {})
-                found += [] if proof.get("passed") else [str(proof.get("text") or "not shown")]
-            else:
-                found += map(str, launch.get("warnings") or [])
-        kept = unique(found)
-        more = [f"({len(kept) - MOST_LINES} more)"] if len(kept) > MOST_LINES else []
-        return Cell("\n".join([*kept[:MOST_LINES], *more]) or "none", kind="log" if kept else "")
-
-    rows = [
-        row("Settings", [Cell(settings(arm), kind="log") for arm in arms]),
-        row("Treatment proved", [proved(arm) for arm in arms]),
-        row("Log lines that prove it", [lines(arm, "found") for arm in arms]),
-        row("Backends in use", [lines(arm, "backends") for arm in arms]),
-        row("Server warnings", [lines(arm, "warnings") for arm in arms]),
-    ]
-    failed = [lines(arm, "failed") for arm in arms]
-    if any(cell.kind for cell in failed):
-        rows.insert(2, row("Not proved", failed))
-    return Table(
-        id=f"treatment-{model}",
-        caption=f"{title(plan, model)}: what each arm was told, and what its servers said",
-        columns=columns,
-        rows=rows,
-        source=f"results/{plan['study']}/sessions/{model}/{{arm}}/block-{{block}}.json, launches",
-    )
 
 
 def constraints(plan: Mapping[str, Any]) -> Section:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pandas import DataFrame
 
+from ablation.evidence.difference import SENTENCE as SAME_LOGS
 from ablation.report.content import (
     NONE,
     Cell,
@@ -35,11 +36,24 @@ def title(plan: Mapping[str, Any], model: str) -> str:
     return str(plan["models"].get(model, {}).get("title") or model)
 
 
-def verdict(plan: Mapping[str, Any], runs: DataFrame, comparisons: DataFrame) -> Section:
-    """The answer in one sentence for each comparison of a model."""
+def verdict(
+    plan: Mapping[str, Any],
+    runs: DataFrame,
+    comparisons: DataFrame,
+    unchanged: Sequence[tuple[str, str]] = (),
+) -> Section:
+    """The answer in one sentence for each comparison of a model.
+
+    ``unchanged``: (model, arm) of the comparisons whose servers' logs do not differ; their sentences say so.
+    """
     section = Section("verdict", "Verdict")
     recommendations = recommend(comparisons, plan)
-    section.sentences = [r.sentence for r in recommendations]
+    section.sentences = [
+        f"{r.sentence.rstrip('.')}; but {SAME_LOGS}."
+        if (r.model, r.arm) in unchanged
+        else r.sentence
+        for r in recommendations
+    ]
     if not recommendations:
         section.sentences = [
             "No verdict: no model ran the baseline and another arm, so there is nothing to compare."
