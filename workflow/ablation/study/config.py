@@ -26,7 +26,8 @@ class Arm(Settings):
         default=None,
         description=(
             "Regular expression that a line of the server's log must match to prove that the treatment took "
-            "effect. Without it the report says that there is no proof."
+            "effect. What the arm's own settings promise is checked without it: a forced backend must be in use, "
+            "`VLLM_ROCM_USE_AITER` must bring AITER's kernels or keep them out, no variable may be unknown."
         ),
     )
     counter_evidence: str | None = Field(
