@@ -1,7 +1,7 @@
 """What is too long to read is cut, and the cut is said."""
 
-from ablation.report.content import Cell, Column, Section, Table
-from ablation.report.limit import limit
+from ablation.report.content import Cell, Column, Figure, Section, Table
+from ablation.report.limit import limit, limit_figures
 
 
 def table(name, rows):
@@ -34,3 +34,22 @@ def test_tables_that_a_section_has_no_room_for_are_counted_with_their_files():
     (said,) = section.sentences
     assert said.startswith("2 more tables (12 rows) are left out here")
     assert said.endswith("they stand in results/mini/c.parquet; results/mini/d.parquet.")
+
+
+def test_a_long_list_is_cut_and_counted():
+    section = Section("a", "A", items=[str(n) for n in range(100)])
+    limit([section], most_items=2)
+    assert section.items == ["0", "1", "(98 more are left out here)"]
+
+
+def test_figures_stay_in_the_page_while_there_is_room():
+    def figure(name, size):
+        return Figure(name, name, "alt", "x" * size, f"../figures/{name}.svg", "")
+
+    sections = [
+        Section("a", "A", figures=[figure("small", 10), figure("large", 100)]),
+        Section("b", "B", figures=[figure("other", 20)]),
+    ]
+    limit_figures(sections, most=30)
+    kept = {f.name: bool(f.data_uri) for section in sections for f in section.figures}
+    assert kept == {"small": True, "large": False, "other": True}

@@ -10,6 +10,7 @@ import pytest
 
 from ablation.report import build_context, render_html, render_markdown
 from ablation.report.content import seconds, significant
+from ablation.report.limit import limit_figures
 from ablation.report.render import escape_markdown, fence
 from ablation.statistics import PRIMARY, compare, summarise, tables
 from ablation.statistics.audit import audit, read_published
@@ -308,3 +309,13 @@ def test_blocks_saved_by_stopping_early_are_not_missing(figures, tmp_path):
     assert "66 of 66 planned runs are here" in text
     assert "8 launches saved" in text
     check(render_html(context))
+
+
+def test_a_figure_too_large_for_the_page_is_named_with_its_file(figures, tmp_path, monkeypatch):
+    monkeypatch.setattr(limit_figures, "__defaults__", (10,))
+    plan = make_plan()
+    html, markdown = reported(plan, make_runs(plan), [], figures, tmp_path)
+    check(html)
+    assert "<img" not in html
+    assert "see <code>../figures/throughput.svg</code>" in html
+    assert "](../figures/throughput.svg)" in markdown

@@ -13,7 +13,7 @@ from ablation.evidence.difference import unchanged
 from ablation.figures.registry import FIGURES
 from ablation.report import doubt, provenance, results, spread
 from ablation.report.content import Figure, Section
-from ablation.report.limit import limit
+from ablation.report.limit import limit, limit_figures
 from ablation.report.treatment import treatment
 from ablation.statistics.audit import Audit
 from ablation.statistics.metrics import PRIMARY
@@ -71,6 +71,7 @@ def build_context(
             if name in figures and entry.section == section.id
         ]
     limit(sections)
+    limit_figures(sections)
     return {
         "title": plan["title"],
         "study": plan["study"],
