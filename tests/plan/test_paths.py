@@ -68,14 +68,15 @@ def test_the_preflight_looks_for_the_folder(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     found = SimpleNamespace(python_version="3.12", vllm="0.32.0", variables=frozenset())
     monkeypatch.setattr(room, "find_installation", lambda _: found)
+    monkeypatch.setattr(room, "check_arguments", lambda *_: {"checked": 0})
     plan = schedule()
     (tmp_path / "models" / "fp8").mkdir(parents=True)
     with pytest.raises(
         StudyError, match=r"factor\.arms\.fp8\.paths\.llama-mini: models/fp8: no config\.json there"
     ):
-        room.preflight(plan.study, plan.plan)
+        room.preflight(plan.study, plan.plan, plan.entries)
     (tmp_path / "models" / "fp8" / "config.json").write_text("{}")
-    assert room.preflight(plan.study, plan.plan)["vllm"] == "0.32.0"
+    assert room.preflight(plan.study, plan.plan, plan.entries)["vllm"] == "0.32.0"
     assert schedule(fp8={}).preflight_subject() != plan.preflight_subject()
 
 

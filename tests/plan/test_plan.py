@@ -47,6 +47,34 @@ def test_the_full_study_plans_exactly_the_valid_configurations(full):
     assert all(e["reason"] and e["source"] for e in full["excluded"])
 
 
+def cells(plan: dict) -> set[tuple[str, str]]:
+    return {(s["model"], s["arm"]) for s in plan["sessions"]}
+
+
+def test_the_study_with_a_current_vllm_has_a_third_arm_where_attention_can_be_asked_for():
+    plan = plan_of("studies/aiter-mi325x-current.yaml")
+    three = {(m, a) for m in ("llama-3.1-405b", "qwen3-vl-235b") for a in ("off", "on", "on-fa")}
+    assert cells(plan) == three | {
+        ("deepseek-v3.2", "on"), ("kimi-k2.5", "off"), ("kimi-k2.5", "on"),
+    }  # fmt: skip
+    why = {(e["model"], e["arm"]): e["reason"] for e in plan["excluded"]}
+    assert "attention is MLA" in why["kimi-k2.5", "on-fa"]
+    assert "attention is MLA" in why["deepseek-v3.2", "on-fa"]
+    assert "only AITER kernels" in why["deepseek-v3.2", "off"]
+    assert any("ROCM_ATTN in both" in warning for warning in plan["warnings"])
+
+
+def test_the_study_of_components_leaves_out_one_at_a_time():
+    plan = plan_of("studies/aiter-components.yaml")
+    arms = {arm for _, arm in cells(plan)}
+    assert arms == {"on", "on-again"} | {
+        f"on-without-{what}" for what in ("linear", "triton-gemm", "moe", "rmsnorm", "custom-ar")
+    }
+    envs = {s["arm"]: s["env"] for s in plan["sessions"]}
+    assert envs["on-without-moe"] == envs["on"] | {"VLLM_ROCM_USE_AITER_MOE": "0"}
+    assert [(e["model"], e["arm"]) for e in plan["excluded"]] == [("deepseek-v3.2", "off")]
+
+
 def test_the_exact_server_command(full):
     session = next(s for s in full["sessions"] if (s["model"], s["arm"]) == ("deepseek-v3.2", "on"))
     assert session["command"] == [

@@ -149,6 +149,22 @@ def test_every_condition(when, holds):
     assert situation().meets(When(**when)) is holds
 
 
+@pytest.mark.parametrize(
+    ("model", "backend", "runs"),
+    [
+        ("kimi-k2.5", "ROCM_AITER_FA", ()),
+        ("kimi-k2.5", "TRITON_MLA", ("on",)),
+        ("deepseek-v3.2", "TRITON_ATTN", ()),
+        ("llama-3.1-405b", "ROCM_AITER_FA", ("on",)),
+        ("llama-3.1-405b", "TRITON_MLA", ()),
+    ],
+)
+def test_a_backend_of_the_wrong_kind_is_impossible(catalogue, study, model, backend, runs):
+    there = on(study, architecture="gfx942", vllm="0.33.0")
+    there = with_arms(there, on=ON | {"args": {"attention-backend": backend}})
+    assert support_of(catalogue, there, model).runs == runs
+
+
 def test_what_is_not_known_meets_no_condition():
     unknown = situation(quantization=None, attention=None, moe=None, heads_per_gpu=None)
     for when in (

@@ -87,7 +87,7 @@ def test_plan_prints_the_full_study_and_writes_it(tmp_path):
     )  # fmt: skip
     assert done.returncode == 0, done.stdout
     assert "30 sessions" in done.stdout
-    assert "178.6 GPU-hours" in done.stdout
+    assert "178.7 GPU-hours" in done.stdout
     assert (tmp_path / "results" / "aiter-mi325x" / "plan.json").is_file()
 
 
@@ -150,6 +150,42 @@ def test_an_unknown_vllm_variable(fake_vllm):
     assert nothing_was_written(fake_vllm)
 
 
+PARSER = """
+def make_arg_parser(parser):
+    parser.add_argument("model_tag", nargs="?")
+    for name in ("--model", "--served-model-name", "--host", "--port"):
+        parser.add_argument(name)
+    parser.add_argument("--disable-uvicorn-access-log", action="store_true")
+    parser.add_argument("--max-model-len", type=int)
+    return parser
+"""
+
+
+def test_an_unknown_server_argument(fake_vllm, tmp_path):
+    """The parser stands for vLLM's own; tests/session/test_arguments.py asks the real one."""
+    for folder, name, text in (
+        (
+            "utils",
+            "argparse_utils",
+            "from argparse import ArgumentParser as FlexibleArgumentParser",
+        ),
+        ("entrypoints/openai", "cli_args", PARSER),
+    ):
+        place = tmp_path / "site" / "vllm" / folder
+        place.mkdir(parents=True)
+        (place / f"{name}.py").write_text(text)
+    fake_vllm.study["server"]["args"] = {"max-model-len": "long"}
+    fake_vllm.study["factor"]["arms"]["fast"]["args"] = {"max-modle-len": 8}
+    output = fake_vllm.run("--cores", "1", "report", ok=False)
+    assert "server.args.max-model-len: 'long': vLLM 0.32.0: invalid int value: 'long'" in output
+    assert (
+        "factor.arms.fast.args.max-modle-len: 8: vLLM 0.32.0: unknown argument; did you mean 'max-model-len'?"
+        in output
+    )
+    assert "Traceback" not in output
+    assert nothing_was_written(fake_vllm)
+
+
 def test_a_missing_model_folder(fake_vllm):
     fake_vllm.study["models"]["toy"]["path"] = "/models/none"
     output = fake_vllm.run("--cores", "1", "report", ok=False)
@@ -177,6 +213,8 @@ def test_a_port_in_use(fake_vllm):
 def test_a_server_that_dies_at_start_up(fake_vllm):
     fake_vllm.study["design"] = {"blocks": 1, "levels": [1]}
     output = fake_vllm.run("--cores", "1", "report", ok=False)
+    # This vLLM has no parser to ask: that is said, and refuses nothing.
+    assert "server.args: the arguments were not checked before the launch" in output
     message = re.search(r"session: the server ended after .*", output)
     assert message is not None, output
     assert "(exit code 1): too little memory for the KV cache" in message.group()

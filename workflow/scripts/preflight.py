@@ -1,5 +1,6 @@
 """Check the study against this machine, before any server starts."""
 
+import sys
 from pathlib import Path
 
 from ablation.job import job
@@ -8,6 +9,10 @@ from ablation.session.preflight import preflight
 from ablation.session.store import write_json
 
 if __name__ == "__main__":
-    with job(snakemake):
+    with job(snakemake) as log:
         schedule = Schedule.from_config(snakemake.config)
-        write_json(Path(snakemake.output[0]), preflight(schedule.study, schedule.plan))
+        found = preflight(schedule.study, schedule.plan, schedule.entries)
+        if warning := found.get("arguments", {}).get("warning"):
+            for stream in (log, sys.stderr):
+                print(warning, file=stream, flush=True)
+        write_json(Path(snakemake.output[0]), found)

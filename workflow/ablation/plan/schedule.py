@@ -18,9 +18,10 @@ from typing import Any
 from ablation.places import here_or_home
 from ablation.plan.command import generated_path
 from ablation.plan.plan import Plan, build_plan
-from ablation.study.catalogue import Catalogue, Generate, read_catalogue
-from ablation.study.config import Study, variables_of
+from ablation.study.catalogue import Catalogue, Entry, Generate, entry_of, read_catalogue
+from ablation.study.config import Study
 from ablation.study.gpus import read_gpus
+from ablation.study.layers import arguments_written, variables_written
 from ablation.study.load import StudyError, load_study
 
 SESSION = re.compile(r"sessions/(?P<model>[^/]+)/(?P<arm>[^/]+)/block-(?P<block>[^/]+)\.json")
@@ -48,6 +49,11 @@ class Schedule:
     def sessions(self) -> dict[tuple[str, str, str], Plan]:
         """(model, arm, block) -> the session's part of the plan."""
         return {(s["model"], s["arm"], str(s["block"])): s for s in self.plan["sessions"]}
+
+    @cached_property
+    def entries(self) -> dict[str, Entry]:
+        """Model of the study -> its entry in the catalogue."""
+        return {name: entry_of(self.catalogue, self.study, name) for name in self.study.models}
 
     # Wildcards -----------------------------------------------------------------------------------
     def model_pattern(self) -> str:
@@ -216,7 +222,8 @@ class Schedule:
         server = self.study.server
         return {
             "server": server.model_dump(include={"kind", "python", "vllm", "host", "port"}),
-            "variables": variables_of(self.study),
+            "variables": variables_written(self.study, self.entries),
+            "arguments": arguments_written(self.study, self.entries),
             "models": {name: model["location"] for name, model in self.plan["models"].items()},
             "paths": {name: arm.paths for name, arm in self.study.factor.arms.items() if arm.paths},
         }

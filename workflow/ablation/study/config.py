@@ -371,11 +371,3 @@ class Study(Strict):
     def simulated(self) -> bool:
         """True where no real server was measured."""
         return self.server.kind == "reference"
-
-
-def variables_of(study: Study) -> dict[str, list[str]]:
-    """Where each environment variable of a study stands -> names."""
-    settings: dict[str, Settings] = {"server.env": study.server}
-    settings |= {f"models.{name}.env": model for name, model in study.models.items()}
-    settings |= {f"factor.arms.{name}.env": arm for name, arm in study.factor.arms.items()}
-    return {where: list(part.env) for where, part in settings.items()}

@@ -116,6 +116,9 @@ def shape_of(config: Mapping[str, Any], source: str) -> Shape | None:
     kv_heads = number("num_key_value_heads", default=heads)
     kv_lora = number("kv_lora_rank")
     experts = number("n_routed_experts", "num_experts", "num_local_experts")
+    dense_layers = _dense_layers(text, layers) if experts else layers
+    if dense_layers == layers:
+        experts = 0  # stated, but no layer has them
     moe_intermediate = number("moe_intermediate_size", "intermediate_size") if experts else 0
     attention: Attention = "mha" if kv_heads == heads else "gqa"
     if kv_lora:
@@ -136,7 +139,7 @@ def shape_of(config: Mapping[str, Any], source: str) -> Shape | None:
             "shared_expert_intermediate_size",
             default=number("n_shared_experts") * moe_intermediate,
         ),
-        dense_layers=_dense_layers(text, layers) if experts else layers,
+        dense_layers=dense_layers,
         q_lora=number("q_lora_rank"),
         kv_lora=kv_lora,
         rope_dim=number("qk_rope_head_dim"),
