@@ -6,11 +6,15 @@ the smaller ones, as on a server.
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from pandas import DataFrame
+
+from ablation.aggregate.distributions import Distributions
+from ablation.run.sketch import sketch
 
 TOKENS = 64
 
@@ -237,6 +241,7 @@ def make_sessions(plan: dict[str, Any]) -> list[dict[str, Any]]:
                         "ready_at": "2026-01-01T00:00:20Z",
                         "ended_at": "2026-01-01T00:01:00Z",
                         "ready_s": 20.0 + session["rank"] / 10,
+                        "total_s": 60.0,
                         "exit": {"code": 0, "signal": None, "how": "TERM"},
                         "versions": {"vllm": plan["vllm_version"], "torch": "2.13.0"},
                         "hardware": {"host": "one", "cpu": "a CPU", "cpus": 2, "memory_gib": 24},
@@ -268,3 +273,20 @@ def make_sessions(plan: dict[str, Any]) -> list[dict[str, Any]]:
             }
         )
     return result
+
+
+def make_distributions(runs: DataFrame, seed: int = 0) -> DataFrame:
+    """aggregate/distributions.parquet of these runs: lognormal around their medians."""
+    rng = np.random.default_rng(seed)
+    found = Distributions()
+    for row in runs.to_dict("records"):
+        summary: dict[str, Any] = {}
+        for kind, sigma in {"ttft": 0.3, "itl": 0.1, "tpot": 0.05, "e2e": 0.08}.items():
+            values = row[f"{kind}_p50_s"] * np.exp(rng.normal(0, sigma, row["requests"]))
+            summary |= {
+                f"{kind}_sketch": sketch(values),
+                f"{kind}_p50_s": float(np.median(values)),
+            }
+        found.add(Path("unread"), {**row, "summary": summary})
+    table: DataFrame = found.table().to_pandas()
+    return table

@@ -2,7 +2,8 @@ rule aggregate:
     input:
         runs=needed_runs,
     output:
-        "<results>/aggregate/runs.parquet",
+        runs="<results>/aggregate/runs.parquet",
+        distributions="<results>/aggregate/distributions.parquet",
     log:
         "<logs>/aggregate.log",
     conda:

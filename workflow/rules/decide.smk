@@ -25,5 +25,9 @@ def needed_runs(wildcards):
     return SCHEDULE.run_files(SCHEDULE.blocks_needed(outcome))
 
 
+def needed_timeline_runs(wildcards):
+    return SCHEDULE.timeline_files(SCHEDULE.blocks_needed(outcome))
+
+
 def needed_sessions(wildcards):
     return SCHEDULE.session_files(SCHEDULE.blocks_needed(outcome))

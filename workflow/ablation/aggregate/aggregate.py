@@ -15,6 +15,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from ablation.aggregate.distributions import Distributions
 from ablation.plan.plan import Plan
 from ablation.run.schema import read_run_metadata
 from ablation.study.load import StudyError
@@ -120,8 +121,10 @@ RUNS = pa.schema(
 )
 
 
-def aggregate(paths: Sequence[Path], plan: Plan) -> pa.Table:
-    """One row a run, in the order of the plan.
+def aggregate(
+    paths: Sequence[Path], plan: Plan, distributions: Distributions | None = None
+) -> pa.Table:
+    """One row a run, in the order of the plan; each file is read once, `distributions` gets it too.
 
     Which runs there must be is Snakemake's business (a study that decides early has fewer than its plan); that
     each was measured under exactly the plan's spec is checked here. Raises StudyError where one is stale,
@@ -140,6 +143,8 @@ def aggregate(paths: Sequence[Path], plan: Plan) -> pa.Table:
                 "same command again: it is derived anew, and measured where the store lacks it"
             )
         rows[run_hash] = _row(metadata, planned[run_hash])
+        if distributions is not None:
+            distributions.add(path, metadata)
     return pa.Table.from_pylist(
         [rows[run_hash] for run_hash in planned if run_hash in rows], schema=RUNS
     )

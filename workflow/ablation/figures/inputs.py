@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,3 +26,20 @@ def table(files: list[Path]) -> DataFrame:
 
     (file,) = files
     return tables.read(file)
+
+
+def evidence(files: list[Path]) -> list[dict[str, Any]]:
+    """The evidence of sessions."""
+    return [json.loads(file.read_text(encoding="utf-8")) for file in files]
+
+
+def as_paths(files: list[Path]) -> list[Path]:
+    """The paths themselves: the drawing function reads of them what it needs."""
+    return files
+
+
+def published_table(files: list[Path]) -> DataFrame | None:
+    """The published table that the study names; None where it names none."""
+    from ablation.statistics.audit import read_published
+
+    return read_published(files[0]) if files else None

@@ -57,6 +57,69 @@ FIGURES: dict[str, Entry] = {
         source="statistics/arms.parquet",
         section="levels",
     ),
+    "pareto": Entry(
+        title="Throughput against latency",
+        alt="Output throughput over median inter-token latency and over median time to first token, a line an "
+        "arm through the levels",
+        inputs={"arms": inputs.table},
+        source="statistics/arms.parquet",
+        section="levels",
+    ),
+    "latency": Entry(
+        title="Distributions of TTFT, ITL and end-to-end latency",
+        alt="Median and ranges of quantiles of each latency by level and arm",
+        inputs={"distributions": inputs.table},
+        source="aggregate/distributions.parquet",
+        section="latencies",
+    ),
+    "variability": Entry(
+        title="Variability between launches",
+        alt="Coefficient of variation by level and arm with its interval, and its parts within and between "
+        "launches",
+        inputs={
+            "arms": inputs.table,
+            "variability": inputs.table,
+            "comparisons": inputs.table,
+        },
+        source="statistics/arms.parquet and variability.parquet",
+        section="variability",
+    ),
+    "blocks": Entry(
+        title="Every launch in launch order",
+        alt="Throughput of each launch in the order of the launches, the arms of a block joined",
+        inputs={"runs": inputs.table},
+        source="aggregate/runs.parquet",
+        section="variability",
+    ),
+    "published": Entry(
+        title="Beside the published table",
+        alt="Differences in percent by level: the published ones with what their n and CoV leave open, and ours",
+        inputs={"published": inputs.published_table, "comparisons": inputs.table},
+        source="statistics/comparisons.parquet",
+        section="audit",
+    ),
+    "concurrency": Entry(
+        title="Achieved against nominal concurrency",
+        alt="Mean requests in flight of every run against its level; runs that failed the gate are crosses",
+        inputs={"runs": inputs.table},
+        source="aggregate/runs.parquet",
+        section="gates",
+    ),
+    "timeline": Entry(
+        title="One run, request by request",
+        alt="A line a request from its send over its first token to its end, with the window and the number in "
+        "flight",
+        inputs={"run": inputs.as_paths},
+        source="runs/{model}/{arm}/block-{block}/concurrency-{level}.parquet",
+        section="gates",
+    ),
+    "startup": Entry(
+        title="Start-up and stage times",
+        alt="Seconds of each stage of every server launch by arm; launches that failed are crosses",
+        inputs={"sessions": inputs.evidence},
+        source="sessions/{model}/{arm}/block-{block}.json",
+        section="sessions",
+    ),
 }
 
 

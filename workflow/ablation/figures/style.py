@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
+import numpy as np
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -92,11 +93,12 @@ def new_figure(width: float, height: float) -> Figure:
     return figure
 
 
-def panels(count: int, *, abreast: int = 2) -> tuple[Figure, list[Axes]]:
-    """A figure of ``count`` panels, ``abreast`` in a row; a single one is wide, odd places empty."""
+def panels(count: int, *, abreast: int = 2, height: float = 3.7) -> tuple[Figure, list[Axes]]:
+    """A figure of ``count`` panels, ``abreast`` in a row, each so high (inches); a single one is wide, odd
+    places are empty."""
     columns = min(count, abreast)
     rows = -(-count // columns)
-    figure = new_figure(7.8 if columns == 1 else 5.2 * columns, 3.7 * rows)
+    figure = new_figure(7.8 if columns == 1 else 5.2 * columns, height * rows)
     grid = figure.subplots(rows, columns, squeeze=False)
     axes = [ax for row in grid for ax in row]
     for ax in axes[count:]:
@@ -104,10 +106,13 @@ def panels(count: int, *, abreast: int = 2) -> tuple[Figure, list[Axes]]:
     return figure, axes[:count]
 
 
-def tick_levels(levels: Sequence[int]) -> list[int]:
-    """The levels that get a tick: all of them, or about a dozen spread over them."""
+def tick_levels(levels: Sequence[int], *, log: bool = False) -> list[int]:
+    """The levels that get a tick: all of them, or about a dozen spread over them (by ratio for ``log``)."""
     if len(levels) <= MOST_TICKS:
         return list(levels)
+    if log:
+        wanted = np.geomspace(min(levels), max(levels), MOST_TICKS)
+        return sorted({min(levels, key=lambda level: abs(level - at)) for at in wanted})
     last = len(levels) - 1
     return [levels[round(i * last / (MOST_TICKS - 1))] for i in range(MOST_TICKS)]
 
@@ -134,7 +139,7 @@ def watermark(figure: Figure, plan: Mapping[str, Any]) -> None:
             ha="center",
             va="center",
             rotation=22,
-            fontsize=64,
+            fontsize=min(64.0, 15 * figure.get_figheight()),
             fontweight="bold",
             color="#b00020",
             alpha=0.22,

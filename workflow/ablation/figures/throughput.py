@@ -90,7 +90,7 @@ def _panel(ax: Axes, model: str, rows: DataFrame, plan: Mapping[str, Any]) -> bo
         )
     if drawn:
         ax.set_xscale("log")
-        ticks = tick_levels([int(level) for level in plan["levels"]])
+        ticks = tick_levels([int(level) for level in plan["levels"]], log=True)
         ax.set_xticks(ticks, [str(tick) for tick in ticks])
         ax.xaxis.set_minor_locator(NullLocator())
         ax.set_xlim(min(plan["levels"]) / 1.25, max(plan["levels"]) * 1.25)

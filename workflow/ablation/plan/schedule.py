@@ -171,6 +171,26 @@ class Schedule:
             for level in session["levels"]
         ]
 
+    def timeline_files(self, blocks: Mapping[str, int] | None = None) -> list[str]:
+        """The runs of which one is drawn request by request: the baseline at a middle level, of the first
+        model with several arms (the first arm of the first model, where none has several)."""
+        models = self.plan["models"]
+        measured = [name for name in models if models[name]["arms"]]
+        several = [name for name in measured if len(models[name]["arms"]) > 1]
+        if not measured:
+            return []
+        model = (several or measured)[0]
+        arms, baseline = models[model]["arms"], self.study.factor.baseline
+        arm = baseline if baseline in arms else arms[0]
+        level = sorted(self.study.design.levels)[len(self.study.design.levels) // 2]
+        cell = f"/runs/{model}/{arm}/"
+        files = self.run_files(blocks)
+        return [f for f in files if cell in f and f.endswith(f"/concurrency-{level}.parquet")]
+
+    def published_files(self) -> list[str]:
+        """The published table that the study names, if it names one."""
+        return [str(here_or_home(self.study.published))] if self.study.published else []
+
     def _sessions(self, blocks: Mapping[str, int] | None) -> list[Plan]:
         sessions: list[Plan] = self.plan["sessions"]
         if blocks is None:

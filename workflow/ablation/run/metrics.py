@@ -19,12 +19,15 @@ serve`.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+
+from ablation.run.sketch import sketch
 
 HELD = 0.95  # of the level: as `vllm bench serve` has it for its steady state
 SLICES = 5
@@ -219,16 +222,34 @@ def _throughput(
     }
 
 
-def _latencies(rows: pa.Table, events: Events, whole: Any, window: Window | None) -> dict[str, Any]:
-    result: dict[str, Any] = {}
-    nowhere = Window(np.inf, -np.inf)
-    window = window or nowhere
+def sketches(rows: pa.Table, summary: dict[str, Any]) -> dict[str, Any]:
+    """The latencies' distributions (`ttft_sketch`, ...) of a run whose summary lacks them."""
+    whole = pc.is_null(rows["error_class"]).to_numpy(zero_copy_only=False)
+    window = None
+    if summary["window_s"] is not None:
+        window = Window(summary["window_start_s"], summary["window_end_s"])
+    observed = _observed(rows, flatten(rows), whole, window)
+    return {f"{name}_sketch": sketch(values, weights) for name, values, weights in observed}
+
+
+def _observed(
+    rows: pa.Table, events: Events, whole: Any, window: Window | None
+) -> Iterator[tuple[str, Any, Any]]:
+    """Each latency's name, its observations in the window (s), and their weights (None: one each)."""
+    window = window or Window(np.inf, -np.inf)
     for name, moment in (("ttft", "first_token_s"), ("tpot", "ended_s"), ("e2e", "ended_s")):
         values = column(rows, f"{name}_s")[whole & window.holds(column(rows, moment))]
-        result |= _distribution(name, values[np.isfinite(values)])
+        yield name, values[np.isfinite(values)], None
     ok = window.holds(events.gap_at) & (events.gap_tokens > 0)
-    gaps, weights = events.gap[ok] / events.gap_tokens[ok], events.gap_tokens[ok]
-    return result | _distribution("itl", gaps, weights)
+    yield "itl", events.gap[ok] / events.gap_tokens[ok], events.gap_tokens[ok]
+
+
+def _latencies(rows: pa.Table, events: Events, whole: Any, window: Window | None) -> dict[str, Any]:
+    result: dict[str, Any] = {}
+    for name, values, weights in _observed(rows, events, whole, window):
+        result |= _distribution(name, values, weights)
+        result[f"{name}_sketch"] = sketch(values, weights)
+    return result
 
 
 def _distribution(name: str, values: Any, weights: Any = None) -> dict[str, Any]:

@@ -1,0 +1,162 @@
+"""Our differences beside those of the published table that the study answers."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from pandas import DataFrame
+
+from ablation.figures.layout import MOST_PANELS, errors, foot, keep, model_title
+from ablation.figures.style import (
+    INK,
+    MOST_TICKS,
+    MUTED,
+    arm_styles,
+    literal,
+    look,
+    notice,
+    panels,
+    tick_levels,
+    watermark,
+)
+from ablation.statistics.audit import audit
+from ablation.statistics.metrics import PRIMARY
+
+
+def draw(plan: Mapping[str, Any], *, published: DataFrame | None, comparisons: DataFrame) -> Figure:
+    """One panel a published model: differences in percent by level, theirs with what their n and CoV leave
+    open, ours with its interval.
+
+    ``published`` is the table (``statistics.audit.read_published``), None where the study names none. Ours are
+    the comparisons of the model of that name, and of those that stand for it.
+    """
+    ours = comparisons[comparisons["metric"] == PRIMARY] if len(comparisons) else comparisons
+    margin = float(plan["design"]["equivalence_margin_percent"])
+    confidence = float(plan["design"]["confidence"])
+    with look():
+        if published is None:
+            figure, axes = panels(1)
+            notice(
+                axes[0],
+                "The study names no published table (field published):\nnothing to put beside it.",
+            )
+            watermark(figure, plan)
+            return figure
+        rows = audit(published, margin_percent=margin, confidence=confidence).rows
+        names, left_out = keep(
+            list(dict.fromkeys(rows["model"].map(str))), MOST_PANELS // 2, "tables"
+        )
+        figure, axes = panels(len(names), abreast=1)
+        for ax, name in zip(axes, names, strict=True):
+            own = [model for model in plan["models"] if _stands_for(plan, model, name)]
+            mine = ours[ours["model"].isin(own)] if len(ours) else ours
+            _panel(ax, rows[rows["model"] == name], mine, plan, margin)
+            others = [literal(model_title(plan, m, width=200)) for m in own if m != name]
+            ax.set_title(
+                literal(name) + (f", and here {', '.join(others)}" if others else ""), fontsize=10.5
+            )
+        foot(
+            figure,
+            f"Ours: {100 * confidence:g} % paired t interval over n blocks. Published: half-width that its n and "
+            "CoV imply (Welch), thick at the smallest, thin at the largest CoV stated; hollow: a level that its "
+            f"requests could not reach. Hatched: equivalence, ±{margin:g} %.",
+            left_out,
+        )
+        watermark(figure, plan)
+    return figure
+
+
+def _stands_for(plan: Mapping[str, Any], model: str, name: str) -> bool:
+    entry = plan["models"][model]
+    words = (model, str(entry.get("title") or ""), str(entry.get("stands_for") or ""))
+    return _plain(name) in {_plain(word) for word in words}
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[^a-z0-9]", "", name.lower())
+
+
+def _panel(
+    ax: Axes, theirs: DataFrame, ours: DataFrame, plan: Mapping[str, Any], margin: float
+) -> None:
+    levels = sorted(
+        {int(c) for c in theirs["concurrency"]} | {int(c) for c in ours.get("concurrency", [])}
+    )
+    place = {level: i for i, level in enumerate(levels)}
+    low = 100 * (1 / (1 + margin / 100) - 1)
+    ax.axhspan(
+        low, margin, facecolor="#eceef2", edgecolor="#d3d7de", hatch="//", linewidth=0.0, zorder=0
+    )
+    ax.axhline(0, color=INK, linewidth=0.9)
+    _theirs(ax, theirs, place)
+    groups = list(ours.groupby(["model", "arm"], sort=False)) if len(ours) else []
+    styles = arm_styles(plan)
+    bound = 1.5 * margin
+    for i, ((model, arm), rows) in enumerate(groups):
+        rows = rows.sort_values("concurrency")
+        style = styles[str(arm)]
+        y = rows["difference_percent"].to_numpy(dtype=float)
+        ax.errorbar(
+            np.array([place[int(c)] for c in rows["concurrency"]]) + 0.14 * (i + 1),
+            y,
+            yerr=errors(y, rows["low_percent"], rows["high_percent"]),
+            color=style.color,
+            marker=style.marker,
+            linestyle="none",
+            markersize=6,
+            capsize=3,
+            label=f"ours: {literal(style.label)}"
+            + (f", {literal(str(model))}" if len({m for (m, _), _ in groups}) > 1 else "")
+            + f", n = {rows['n_pairs'].max()} blocks",
+        )
+        bound = max(bound, 2.5 * np.nanmax(np.abs(y), initial=0.0))
+    if not groups:
+        ax.annotate(
+            "no model of this study is, or stands for, this one",
+            (0.99, 0.04),
+            xycoords="axes fraction",
+            ha="right",
+            color=MUTED,
+            fontsize=9,
+        )
+    bound = max(bound, 1.35 * float(theirs["difference_percent"].abs().max()))
+    bottom, top = ax.get_ylim()
+    ax.set_ylim(
+        max(bottom, -bound), min(top, bound) + 0.25 * (min(top, bound) - max(bottom, -bound))
+    )
+    ticks = tick_levels(levels) if len(levels) > MOST_TICKS else levels
+    ax.set_xticks([place[tick] for tick in ticks], [str(tick) for tick in ticks])
+    ax.set_xlim(-0.5, len(levels) - 0.5)
+    ax.grid(axis="x", visible=False)
+    ax.set_xlabel("Concurrency (requests in flight)")
+    ax.set_ylabel("Difference in output throughput (%)")
+    ax.legend(loc="upper right", fontsize=8.5, ncols=2)
+
+
+def _theirs(ax: Axes, rows: DataFrame, place: Mapping[int, int]) -> None:
+    x = np.array([place[int(c)] for c in rows["concurrency"]]) - 0.14
+    y = rows["difference_percent"].to_numpy(dtype=float)
+    for end, width in (("high", 1.0), ("low", 3.2)):
+        half = rows[f"half_width_{end}_percent"].to_numpy(dtype=float)
+        ax.vlines(x, y - half, y + half, color=INK, linewidth=width, zorder=2)
+    reached = rows["reached"].to_numpy(dtype=bool)
+    n = sorted({int(value) for value in rows["n"]})
+    count = f"{n[0]}" if len(n) == 1 else f"{n[0]} to {n[-1]}"
+    for some, fill, word in ((reached, INK, ""), (~reached, "white", ", level never reached")):
+        if some.any():
+            ax.plot(
+                x[some],
+                y[some],
+                linestyle="none",
+                marker="D",
+                markersize=6.5,
+                color=INK,
+                markerfacecolor=fill,
+                zorder=3,
+                label=f"published, n = {count}{word}",
+            )
