@@ -1,5 +1,8 @@
 """A whole study on the reference server, from plan to report, and what later edits cost."""
 
+import re
+import zipfile
+
 import pandas as pd
 import pytest
 
@@ -71,6 +74,20 @@ def test_the_verdict_and_the_word_simulated(finished):
         text = (workspace.results / "report" / name).read_text()
         assert "SIMULATED" in text
         assert "It has no kernel without the treatment." in text
+
+
+def test_snakemakes_own_report_needs_no_network(finished, monkeypatch):
+    workspace, _ = finished
+    for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "all_proxy"):
+        monkeypatch.setitem(workspace.environment, name, "http://127.0.0.1:9")  # nobody listens
+    workspace.run("--report", "out.zip", "report")
+    with zipfile.ZipFile(workspace.folder / "out.zip") as archive:
+        names = {name.rsplit("/", 1)[1] for name in archive.namelist()}
+        page = archive.read("out/report.html").decode()
+    assert {"report.html", "difference.svg", "throughput.svg"} <= names
+    for words in ("Difference from the baseline", "paired by block, with intervals", "small"):
+        assert words in page
+    assert not re.search(r"<(?:script|link|img)[^>]+(?:src|href)=[\"']?https?:", page)
 
 
 def test_again_there_is_nothing_to_do(finished):

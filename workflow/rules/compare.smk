@@ -6,7 +6,12 @@ from ablation.compare.folders import pair_digest
 # with the configured study could launch its servers; their digest is a parameter instead.
 rule compare:
     output:
-        html="results/compare/{pair}/report.html",
+        html=report(
+            "results/compare/{pair}/report.html",
+            category="Comparison of studies",
+            caption="../report/compare.rst",
+            labels={"figure": "{pair}", "format": "html"},
+        ),
         markdown="results/compare/{pair}/report.md",
         parquet="results/compare/{pair}/comparison.parquet",
     log:
