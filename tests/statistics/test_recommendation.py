@@ -101,3 +101,14 @@ def test_the_noise_floor_stands_beside_each_level():
     assert row["floor_percent"] == pytest.approx(expected)
     plain = make_plan()
     assert noise_floor(compare(make_runs(plain), plain), plain).empty
+
+
+def test_a_faster_arm_with_other_answers_is_not_recommended():
+    plan = make_plan()
+    comparisons = compare(make_runs(plan, effect_percent=8.0), plan)
+    (right,) = recommend(comparisons.assign(accuracy="same"), plan)
+    (wrong,) = recommend(comparisons.assign(accuracy="different"), plan)
+    assert right.action == "enable"
+    assert wrong.action == "wrong"
+    assert "AITER on is faster, but its answers differ from those of AITER off" in wrong.sentence
+    assert "use AITER on" not in wrong.sentence

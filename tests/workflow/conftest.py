@@ -18,7 +18,7 @@ from ablation.session.lock import HOST_LOCK
 ROOT = Path(__file__).resolve().parents[2]
 SNAKEMAKE = Path(sys.executable).with_name("snakemake")
 
-# A study on the reference server: simulated, with a planted difference of 30 %.
+# A study on the reference server: simulated, with a planted difference of 30 %, and answers that differ.
 STUDY = {
     "study": "small",
     "title": "A simulated study",
@@ -29,7 +29,10 @@ STUDY = {
         "baseline": "slow",
         "arms": {
             "slow": {"args": {"slowdown": 1.3}, "evidence": "reference server"},
-            "fast": {"args": {"slowdown": 1.0}, "evidence": "reference server"},
+            "fast": {
+                "args": {"slowdown": 1.0, "logprob-error": 0.5},
+                "evidence": "reference server",
+            },
         },
     },
     "models": {

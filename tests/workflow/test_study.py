@@ -90,6 +90,19 @@ def test_snakemakes_own_report_needs_no_network(finished, monkeypatch):
     assert not re.search(r"<(?:script|link|img)[^>]+(?:src|href)=[\"']?https?:", page)
 
 
+def test_a_faster_arm_that_is_wrong_is_said_to_be(finished):
+    workspace, _ = finished
+    table = pd.read_parquet(workspace.results / "statistics" / "accuracy.parquet")
+    assert list(table["phase"]) == ["prefill", "decode"]
+    assert set(table["verdict"]) == {"different"}
+    assert set(table["n_arm"]) == set(table["n_baseline"]) == {3}
+    answers = list((workspace.results / "store").glob("launch-*/accuracy.parquet"))
+    assert len(answers) == SESSIONS
+    text = (workspace.results / "report" / "report.md").read_text()
+    assert "fast is faster, but its answers differ from those of slow" in text
+    assert "Its answers differ from the baseline's." in text
+
+
 def test_again_there_is_nothing_to_do(finished):
     workspace, _ = finished
     assert jobs(workspace.run("--cores", "1", "report")) == {}
@@ -117,6 +130,20 @@ def test_editing_a_gate_measures_nothing(finished):
     assert counts["write_report"] == 1
     assert workspace.launches() == launches
     assert workspace.measured() == measured
+
+
+def test_other_accuracy_settings_measure_nothing(finished):
+    workspace, _ = finished
+    measured, launches = workspace.measured(), workspace.launches()
+    workspace.study["accuracy"] = {"median_floor": 5, "p95_floor": 5, "prompts": 8}
+    counts = jobs(workspace.run("--cores", "1", "report"))
+    assert "session" not in counts
+    assert "run" not in counts
+    assert counts["accuracy"] == counts["write_report"] == 1
+    assert workspace.launches() == launches
+    assert workspace.measured() == measured
+    table = pd.read_parquet(workspace.results / "statistics" / "accuracy.parquet")
+    assert set(table["verdict"]) == {"same"}
 
 
 def test_editing_the_workload_measures_anew_and_back_costs_nothing(finished):

@@ -7,6 +7,7 @@ rule write_report:
         comparisons="<results>/statistics/comparisons.parquet",
         variability="<results>/statistics/variability.parquet",
         decisions="<results>/statistics/decisions.parquet",
+        accuracy="<results>/statistics/accuracy.parquet",
         figures=expand("<results>/figures/{figure}.svg", figure=FIGURES),
     output:
         html=report(

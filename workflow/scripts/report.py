@@ -41,6 +41,7 @@ if __name__ == "__main__":
             {Path(path).stem: Path(path) for path in snakemake.input.figures},
             variability=tables.read(Path(snakemake.input.variability)),
             decisions=tables.read(Path(snakemake.input.decisions)),
+            accuracy=tables.read(Path(snakemake.input.accuracy)),
             **audit_of(Schedule.from_config(snakemake.config).study),
         )
         Path(snakemake.output.html).write_text(render_html(context), encoding="utf-8")

@@ -9,8 +9,10 @@ from typing import Any
 
 from pandas import DataFrame
 
+from ablation.accuracy.verdicts import carry
 from ablation.evidence.difference import unchanged
 from ablation.figures.registry import FIGURES
+from ablation.report import accuracy as answers
 from ablation.report import doubt, provenance, results, spread
 from ablation.report.content import Figure, Section
 from ablation.report.limit import limit, limit_figures
@@ -34,20 +36,23 @@ def build_context(
     *,
     variability: DataFrame | None = None,
     decisions: DataFrame | None = None,
+    accuracy: DataFrame | None = None,
     audit: Audit | None = None,
     audit_source: str = "",
 ) -> dict[str, Any]:
     """All that the report says. ``figures``: name (as in its file's name) to an SVG or PNG file.
 
     ``runs`` is the aggregate, ``arms`` and ``comparisons`` the statistics' tables (empty ones are
-    fine). ``variability``, ``decisions`` (of a study that may stop early) and ``audit`` (of a
-    published table, read from ``audit_source``) have sections where they are given.
+    fine). ``variability``, ``decisions`` (of a study that may stop early), ``accuracy`` and ``audit``
+    (of a published table, read from ``audit_source``) have sections where they are given.
     Verdict first, then the table by level, then everything needed to doubt it.
     """
     plan = planned_blocks(runs, plan)
+    comparisons = carry(comparisons, accuracy)
     optional: list[Section | None] = [
         spread.variability(plan, comparisons, variability) if variability is not None else None,
         spread.early(plan, decisions),
+        answers.accuracy(plan, accuracy) if accuracy is not None else None,
         spread.published(audit, audit_source),
     ]
     sections: list[Section] = [
@@ -64,6 +69,7 @@ def build_context(
         provenance.commands(plan),
         provenance.reproduce(plan, list(figures)),
     ]
+    sections[0].items += answers.summary(plan, accuracy)
     for section in sections:
         section.figures += [
             _figure(plan, name, figures[name], comparisons)

@@ -167,6 +167,8 @@ def verdict_cell(row: Mapping[str, Any]) -> Cell:
     detail = ""
     if text == "inconclusive" and more is not None and not math.isnan(more):
         detail = f"{int(more):,} more block{'s' if more != 1 else ''}"
+    if row.get("accuracy") == "different":
+        detail = "; ".join(filter(None, [detail, "answers differ"]))
     return Cell(text, kind=text, detail=detail)
 
 

@@ -25,7 +25,8 @@ MOST_PARTS = 8
 class Recommendation:
     """What the verdicts of one (model, arm) add up to.
 
-    ``action``: enable, keep, either, depends, partly (shown somewhere, open elsewhere), open, or noise (A/A).
+    ``action``: enable, keep, either, depends, partly (shown somewhere, open elsewhere), open, noise (A/A), or
+    wrong (its answers differ from the baseline's, whatever its speed).
     ``sentence`` is the headline, ``clauses`` one by verdict, ``reasons`` the rows' own sentences.
     """
 
@@ -86,16 +87,20 @@ def _recommend(
         for verdict in ("faster", "slower", "equivalent", "inconclusive")
     }
     margin = f"±{plan['design']['equivalence_margin_percent']:g} %"
+    wrong = "accuracy" in rows and bool((rows["accuracy"] == "different").any())
     if arm in same_settings(plan):
         clauses = _noise(at, measured, name, other, margin)
+        if wrong:
+            clauses.append("their answers differ: one of the launches is not what it should be")
         words = "; ".join(clauses)
         return Recommendation(
             model, arm, baseline, metric, "noise", f"{title}: {words}.", clauses, reasons
         )
-    clauses = []
+    clauses = [_differs(name, other, bool(at["faster"]))] if wrong else []
     if at["faster"]:
         size = _size(rows, "faster", METRICS[metric])
-        clauses.append(f"use {name} {_where(at['faster'], measured)}: {size}")
+        advice = "faster" if wrong else f"use {name}"
+        clauses.append(f"{advice} {_where(at['faster'], measured)}: {size}")
     if at["slower"]:
         size = _size(rows, "slower", METRICS[metric])
         clauses.append(
@@ -103,12 +108,18 @@ def _recommend(
         )
     if at["equivalent"]:
         where = _where(at["equivalent"], measured)
-        clauses.append(f"either will do {where}: equivalent within {margin}")
+        advice = "as fast" if wrong else "either will do"
+        clauses.append(f"{advice} {where}: equivalent within {margin}")
     if at["inconclusive"]:
         clauses.append(_open(rows, at["inconclusive"], measured))
-    action = _action(at)
+    action = "wrong" if wrong else _action(at)
     sentence = f"{title}: {'; '.join(clauses)}."
     return Recommendation(model, arm, baseline, metric, action, sentence, clauses, reasons)
+
+
+def _differs(name: str, other: str, faster: bool) -> str:
+    who = f"{name} is faster, but its answers" if faster else f"the answers of {name}"
+    return f"{who} differ from those of {other}: do not use it before that is explained"
 
 
 def _size(rows: DataFrame, verdict: str, metric: Metric) -> str:

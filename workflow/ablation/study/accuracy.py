@@ -62,5 +62,5 @@ class Accuracy(Strict):
     p95_floor: float | None = Field(
         default=None,
         gt=0,
-        description="The same for the 95 % quantile over the prompts. Absent: four times the median's.",
+        description="The same for the 95 % quantile over the prompts. Absent: three times the median's.",
     )
