@@ -19,7 +19,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from ablation.figures import difference, throughput
+from ablation.figures.registry import FIGURES, drawing
 from ablation.figures.style import save
 from ablation.report import build_context, render_html, render_markdown
 from ablation.statistics import compare, summarise
@@ -31,7 +31,6 @@ STEPS = ("load", "statistics", "figures", "report")
 
 def study(runs: int) -> tuple[dict[str, Any], Any, list[dict[str, Any]]]:
     """A study of 7 levels, 2 arms and 10 blocks, and as many models as make up the runs."""
-    sys.path.insert(0, str(Path(__file__).parents[1]))
     from tests.synthetic import make_plan, make_runs, make_sessions
 
     plan = make_plan(levels=(1, 5, 10, 50, 100, 200, 500), blocks=10)
@@ -48,11 +47,24 @@ def study(runs: int) -> tuple[dict[str, Any], Any, list[dict[str, Any]]]:
 
 def measure(runs: int, step: str) -> dict[str, Any]:
     """One step, in this process."""
+    sys.path.insert(0, str(Path(__file__).parents[1]))
+    from tests.synthetic import make_distributions
+
     plan, frame, sessions = study(runs)
     arms, comparisons = summarise(frame, plan), compare(frame, plan)
     spread = variability(frame, plan)
     folder = Path(tempfile.mkdtemp())
-    figures = {"difference": folder / "difference.svg", "throughput": folder / "throughput.svg"}
+    data = {
+        "arms": arms,
+        "comparisons": comparisons,
+        "variability": spread,
+        "runs": frame,
+        "sessions": sessions,
+        "distributions": make_distributions(frame),
+    }
+    # All but those of one run's raw record and of a published table.
+    names = [name for name, entry in FIGURES.items() if entry.inputs.keys() <= data.keys()]
+    figures = {name: folder / f"{name}.svg" for name in names}
 
     def statistics() -> int:
         summarise(frame, plan)
@@ -60,8 +72,9 @@ def measure(runs: int, step: str) -> dict[str, Any]:
         return len(compare(frame, plan))
 
     def draw() -> int:
-        save(difference.draw(plan, comparisons=comparisons), figures["difference"])
-        save(throughput.draw(plan, arms=arms), figures["throughput"])
+        for name, path in figures.items():
+            inputs = {key: data[key] for key in FIGURES[name].inputs}
+            save(drawing(name)(plan, **inputs), path)
         return sum(path.stat().st_size for path in figures.values())
 
     def report() -> int:

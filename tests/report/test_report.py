@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+import ablation
+from ablation.figures.registry import FIGURES
 from ablation.report import build_context, render_html, render_markdown
 from ablation.report.content import seconds, significant
 from ablation.report.limit import limit_figures
@@ -319,3 +321,10 @@ def test_a_figure_too_large_for_the_page_is_named_with_its_file(figures, tmp_pat
     assert "<img" not in html
     assert "see <code>../figures/throughput.svg</code>" in html
     assert "](../figures/throughput.svg)" in markdown
+
+
+def test_every_figure_names_a_section_that_there_is(figures, tmp_path):
+    source = "".join(path.read_text() for path in Path(ablation.__path__[0]).rglob("*.py"))
+    known = set(re.findall(r"""Section\(\s*"(\w+)",""", source))
+    assert {"verdict", "levels", "latency", "gates"} <= known
+    assert {entry.section for entry in FIGURES.values()} <= known

@@ -70,7 +70,7 @@ FIGURES: dict[str, Entry] = {
         alt="Median and ranges of quantiles of each latency by level and arm",
         inputs={"distributions": inputs.table},
         source="aggregate/distributions.parquet",
-        section="latencies",
+        section="latency",
     ),
     "variability": Entry(
         title="Variability between launches",
