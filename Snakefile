@@ -2,12 +2,13 @@
 #
 #   preflight -> model -> session -> run -> aggregate -> statistics -> figures -> report, and the plan beside them
 #
-# Targets: report (default), figures, statistics, plan, measure. One stage has one rule file and one script of its name.
+# Targets: report (default), figures, statistics, plan, measure, probe. One stage has one rule file and one script of its name.
 # Paths, under results/{study}/:
 #   plan.json                                                      what will be launched, in which order
 #   store/{run_hash}/                                              raw records: measured once, never deleted
 #   sessions/{model}/{arm}/block-{block}.json                      evidence of a server launch
 #   runs/{model}/{arm}/block-{block}/concurrency-{level}.parquet   one row a request
+#   probes/{model}/{arm}.json                                      what happened when an impossible arm was tried
 #   aggregate/ statistics/ figures/ report/                        derived from the runs
 # And results/compare/{study}-vs-{study}/report.html, of any two finished studies, whatever study is configured.
 from snakemake.utils import min_version
@@ -21,6 +22,7 @@ include: "workflow/rules/preflight.smk"
 include: "workflow/rules/model.smk"
 include: "workflow/rules/session.smk"
 include: "workflow/rules/run.smk"
+include: "workflow/rules/probe.smk"
 include: "workflow/rules/decide.smk"
 include: "workflow/rules/measure.smk"
 include: "workflow/rules/aggregate.smk"

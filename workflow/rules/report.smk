@@ -21,5 +21,8 @@ rule write_report:
         "<logs>/report.log",
     conda:
         "../../envs/analysis.yaml"
+    params:
+        # Not an input: the report quotes the probes that there are, and must never start a server for one.
+        probes=SCHEDULE.probes_found,
     script:
         "../scripts/report.py"

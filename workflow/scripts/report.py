@@ -42,6 +42,10 @@ if __name__ == "__main__":
             variability=tables.read(Path(snakemake.input.variability)),
             decisions=tables.read(Path(snakemake.input.decisions)),
             accuracy=tables.read(Path(snakemake.input.accuracy)),
+            probes=[
+                json.loads(Path(path).read_text(encoding="utf-8"))
+                for path in snakemake.params.probes
+            ],
             **audit_of(Schedule.from_config(snakemake.config).study),
         )
         Path(snakemake.output.html).write_text(render_html(context), encoding="utf-8")

@@ -214,6 +214,11 @@ def _session(study: Study, entry: Entry, model: str, arm: str, block: int, rank:
     }
 
 
+def plan_session(study: Study, entry: Entry, model: str, arm: str) -> Plan:
+    """A session that the plan does not hold, as block 0: what a probe launches."""
+    return _session(study, entry, model, arm, 0, 0)
+
+
 def prompts_digest(path: str) -> str:
     """Hash of a prompt file's content: another file of the same name is another measurement.
 

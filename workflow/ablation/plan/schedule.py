@@ -4,6 +4,7 @@ Path grammar, under `results/{study}/`:
 
     sessions/{model}/{arm}/block-{block}.json
     runs/{model}/{arm}/block-{block}/concurrency-{level}.parquet
+    probes/{model}/{arm}.json
 """
 
 from __future__ import annotations
@@ -16,8 +17,10 @@ from pathlib import Path
 from typing import Any
 
 from ablation.places import here_or_home
-from ablation.plan.command import generated_path
+from ablation.plan.command import GENERATED, generated_path
 from ablation.plan.plan import Plan, build_plan
+from ablation.probe.found import probes_found
+from ablation.probe.plan import plan_probe, probes_of
 from ablation.study.catalogue import Catalogue, Entry, Generate, entry_of, read_catalogue
 from ablation.study.config import Study
 from ablation.study.gpus import read_gpus
@@ -247,6 +250,45 @@ class Schedule:
             "models": {name: model["location"] for name, model in self.plan["models"].items()},
             "paths": {name: arm.paths for name, arm in self.study.factor.arms.items() if arm.paths},
         }
+
+    # Probes --------------------------------------------------------------------------------------
+    def probe(self, wildcards: Any) -> Plan:
+        """What a probe launches. Raises StudyError where the study has no such model or arm."""
+        return plan_probe(self.study, self.catalogue, wildcards.model, wildcards.arm)
+
+    def probe_hash(self, wildcards: Any) -> str:
+        """Hash of what decides a probe: it is made again when this changes."""
+        return str(self.probe(wildcards)["probe_hash"])
+
+    def probe_model_files(self, wildcards: Any) -> list[str]:
+        """What a probe needs of a generated model; nothing for others."""
+        command = self.probe(wildcards)["command"]
+        made = [f"{GENERATED}/{recipe}" for recipe in self.recipes()]
+        return [f"{place}/config.json" for place in made if place in command]
+
+    def probe_texts(self) -> list[str]:
+        """What `snakemake probe` tries, each with its text."""
+        return [
+            f"{self.results}/probes/{model}/{arm}.txt"
+            for model, arm in probes_of(self.study, self.catalogue)
+        ]
+
+    def probe_head(self) -> str:
+        """The first line of what `snakemake probe` prints."""
+        count = len(self.probe_texts())
+        return (
+            f"{count} probes of study {self.study.study}: what the catalogue calls impossible, and what the study names"
+            if count
+            else f"study {self.study.study}: the catalogue calls no arm impossible; name one under `probe`"
+        )
+
+    def probes_found(self, wildcards: Any) -> dict[str, str]:
+        """Probes that were made of the study as it stands: file -> digest. The report quotes them, and needs none."""
+        planned = {
+            pair: str(plan_probe(self.study, self.catalogue, *pair)["probe_hash"])
+            for pair in ((m, a) for m in self.study.models for a in self.study.factor.arms)
+        }
+        return probes_found(self.results / "probes", lambda m, a: planned.get((m, a)))
 
     # Generated models ----------------------------------------------------------------------------
     def recipes(self) -> dict[str, Generate]:

@@ -39,12 +39,14 @@ def build_context(
     accuracy: DataFrame | None = None,
     audit: Audit | None = None,
     audit_source: str = "",
+    probes: Sequence[Mapping[str, Any]] = (),
 ) -> dict[str, Any]:
     """All that the report says. ``figures``: name (as in its file's name) to an SVG or PNG file.
 
     ``runs`` is the aggregate, ``arms`` and ``comparisons`` the statistics' tables (empty ones are
     fine). ``variability``, ``decisions`` (of a study that may stop early), ``accuracy`` and ``audit``
-    (of a published table, read from ``audit_source``) have sections where they are given.
+    (of a published table, read from ``audit_source``) have sections where they are given. ``probes`` are
+    quoted with the constraints.
     Verdict first, then the table by level, then everything needed to doubt it.
     """
     plan = planned_blocks(runs, plan)
@@ -63,7 +65,7 @@ def build_context(
         *(section for section in optional if section is not None),
         doubt.gates(plan, runs),
         treatment(plan, sessions),
-        doubt.constraints(plan),
+        doubt.constraints(plan, probes),
         provenance.sessions_section(plan, sessions),
         provenance.provenance(plan, sessions),
         provenance.commands(plan),

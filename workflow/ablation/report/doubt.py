@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import zip_longest
 from typing import Any
 
 from pandas import DataFrame
 
 from ablation.report.content import Cell, Column, Section, Table, count
+from ablation.report.probes import add_probes, stale_entries
 from ablation.report.results import label, title
 
 MOST_LINES = 6
@@ -68,8 +69,11 @@ def _missing(plan: Mapping[str, Any], runs: DataFrame) -> list[str]:
     return [f"{len(missing):,} planned runs are missing: {', '.join(names)}{more}."]
 
 
-def constraints(plan: Mapping[str, Any]) -> Section:
-    """Which arms each model permits, why not, and what to know of those that run."""
+def constraints(plan: Mapping[str, Any], probes: Sequence[Mapping[str, Any]] = ()) -> Section:
+    """Which arms each model permits, why not, and what to know of those that run.
+
+    ``probes`` are records of probes; where there are any, each row quotes its own.
+    """
     section = Section("constraints", "What could not be run, and why")
     rows = [
         [
@@ -107,10 +111,14 @@ def constraints(plan: Mapping[str, Any]) -> Section:
         ]
         for caution in plan.get("cautions", [])
     ]
+    columns = ["Model", "Arm", "Status", "Reason", "Condition", "Source"]
+    if probes:
+        add_probes(plan, rows, probes)
+        columns.append("Probe")
+        section.sentences = stale_entries(plan, probes)
     if not rows:
         section.sentences = ["Every arm could run on every model."]
         return section
-    columns = ["Model", "Arm", "Status", "Reason", "Condition", "Source"]
     section.tables.append(
         Table(
             id="constraints",

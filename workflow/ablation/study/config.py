@@ -328,6 +328,13 @@ class Slo(Strict):
     e2e_s: float | None = Field(default=None, gt=0, description="End-to-end latency.")
 
 
+class Probe(Strict):
+    """A model and an arm to try with `snakemake probe`."""
+
+    model: Name = Field(description="Model of the study.")
+    arm: Name = Field(description="Arm of the factor.")
+
+
 class Study(Strict):
     """One study, results in `results/{study}/`."""
 
@@ -347,6 +354,12 @@ class Study(Strict):
     accuracy: Accuracy = Accuracy()
     telemetry: Telemetry = Telemetry()
     catalogue: str = Field(default="config/models.yaml", description="Support catalogue.")
+    probe: list[Probe] = Field(
+        default=[],
+        description=(
+            "Pairs of `model` and `arm` that `snakemake probe` tries, beside all that the catalogue calls impossible."
+        ),
+    )
     published: str | None = Field(
         default=None, description="CSV of a published table whose audit stands in the report."
     )
@@ -365,6 +378,19 @@ class Study(Strict):
                     raise ValueError(
                         f"factor.arms.{arm}.paths: {name!r} is not one of the models {sorted(self.models)}"
                     )
+        return self
+
+    @model_validator(mode="after")
+    def _probes_exist(self) -> Study:
+        for number, probe in enumerate(self.probe):
+            if probe.model not in self.models:
+                raise ValueError(
+                    f"probe[{number}].model: {probe.model!r} is not one of {sorted(self.models)}"
+                )
+            if probe.arm not in self.factor.arms:
+                raise ValueError(
+                    f"probe[{number}].arm: {probe.arm!r} is not one of {sorted(self.factor.arms)}"
+                )
         return self
 
     @property

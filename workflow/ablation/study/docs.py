@@ -69,6 +69,7 @@ STUDY_PARTS: tuple[tuple[str, type[BaseModel]], ...] = (
     ("gates", config.Gates),
     ("slo", config.Slo),
     ("accuracy", accuracy.Accuracy),
+    ("probe[]", config.Probe),
 )
 CATALOGUE_PARTS: tuple[tuple[str, type[BaseModel]], ...] = (
     ("models.*", catalogue.Entry),

@@ -1,0 +1,1 @@
+"""Trying the arms that the support catalogue calls impossible. A probe is evidence, never data."""
