@@ -7,7 +7,7 @@ import pytest
 from ablation.errors import UserError
 from ablation.plan.plan import build_plan
 from ablation.plan.text import plan_text
-from ablation.session.session import load_spec
+from ablation.session.load import load_spec
 from ablation.study.catalogue import Catalogue
 from ablation.study.load import StudyError, load_study
 

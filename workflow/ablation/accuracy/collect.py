@@ -10,7 +10,7 @@ import asyncio
 import json
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -25,18 +25,29 @@ from ablation.session.environment import scrub
 Row = dict[str, Any]
 
 
-def observe(url: str, session: Plan, folder: Path, hidden: Sequence[str] = ()) -> dict[str, Any]:
+def observe(
+    url: str,
+    session: Plan,
+    folder: Path,
+    hidden: Sequence[str] = (),
+    *,
+    served_model: str | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> dict[str, Any]:
     """Collect the answers of a launch into `folder`. Returns what launch.json says of it; never raises for a
     server that does not answer well.
 
-    `session` is the session's part of the plan, `hidden` are values that no file may hold.
+    `session` is the session's part of the plan, `hidden` are values that no file may hold. `served_model` is the name
+    that requests ask for, where it is not the study's; `headers` go with each request and into no record.
     """
     settings = session["accuracy"]
     if settings is None:
         return {"observed": False, "text": "accuracy: not observed: switched off in the study"}
     began, started_at = time.monotonic(), datetime.now(UTC).isoformat(timespec="milliseconds")
     try:
-        rows = asyncio.run(_ask_all(url, session["model"], settings))
+        rows = asyncio.run(
+            _ask_all(url, served_model or session["model"], settings, dict(headers or {}))
+        )
         wall_s = round(time.monotonic() - began, 3)
         asked = {name: value for name, value in settings.items() if name != "expected_s"}
         metadata = {
@@ -63,13 +74,14 @@ def observe(url: str, session: Plan, folder: Path, hidden: Sequence[str] = ()) -
     }
 
 
-async def _ask_all(url: str, model: str, settings: Settings) -> list[Row]:
+async def _ask_all(url: str, model: str, settings: Settings, headers: dict[str, str]) -> list[Row]:
     """Every repeat of every prompt, at the stated concurrency; the first failure ends it."""
     prompts = draw_prompts(settings)
     limit = asyncio.Semaphore(int(settings["concurrency"]))
     # verify costs a file of certificates, which plain http has no use for
     client = httpx.AsyncClient(
         base_url=url,
+        headers=headers,
         timeout=settings["timeout_s"],
         trust_env=False,
         verify=url.startswith("https"),

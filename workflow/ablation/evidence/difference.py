@@ -21,6 +21,8 @@ def unchanged(
     Only where the study asked for proof: by an arm's `evidence`, or by a setting that promises something. An arm
     that repeats the baseline (A/A) is meant to change nothing.
     """
+    if (plan.get("launch") or {}).get("kind") == "endpoint":
+        return []  # no log, so nothing to compare
     baseline = plan["factor"]["baseline"]
     repeats = same_settings(plan)
     found = []

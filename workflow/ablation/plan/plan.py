@@ -15,18 +15,25 @@ from ablation.plan.command import (
     gpus,
     model_location,
     server_args,
-    server_command,
-    server_env,
 )
 from ablation.plan.cost import (
     detectable_percent,
     expected_level_s,
     sign_flip_floor,
 )
+from ablation.plan.launch import (
+    CAVEAT,
+    inner_command,
+    launch_env,
+    outer_command,
+    served_model,
+    spec_of_launch,
+)
 from ablation.plan.order import launch_order
 from ablation.plan.spec import run_spec, session_spec, spec_hash
 from ablation.study.catalogue import Catalogue, Entry, entry_of
 from ablation.study.config import Study
+from ablation.study.launch import Container, Endpoint
 from ablation.study.limits import Computed, check_limits, computed_of
 from ablation.study.load import StudyError
 from ablation.study.shape import GIB
@@ -74,6 +81,7 @@ def build_plan(study: Study, catalogue: Catalogue) -> Plan:
         "platform": study.hardware.platform,
         "hardware": study.hardware.model_dump(),
         "vllm_version": study.server.vllm,
+        "launch": study.server.launch.model_dump(),
         "seed": study.seed,
         "factor": study.factor.model_dump(),
         "levels": study.design.levels,
@@ -141,8 +149,8 @@ def requests_at(study: Study, level: int) -> int:
 
 
 def _session(study: Study, entry: Entry, model: str, arm: str, block: int, rank: int) -> Plan:
-    command = server_command(study, model, arm, entry)
-    env = server_env(study, model, arm, entry)
+    inner = inner_command(study, model, arm, entry)
+    env = launch_env(study, model, arm, entry)
     args = server_args(study, model, arm, entry)
     expect = study.models[model].expect or study.expect
     work = study.workload
@@ -151,9 +159,10 @@ def _session(study: Study, entry: Entry, model: str, arm: str, block: int, rank:
         model=model,
         arm=arm,
         block=block,
-        command=command,
+        command=inner,
         env=env,
         vllm=study.server.vllm,
+        launch=spec_of_launch(study, model, arm, entry),
     )
     levels: list[Plan] = []
     for level in study.design.levels:
@@ -202,13 +211,13 @@ def _session(study: Study, entry: Entry, model: str, arm: str, block: int, rank:
         "kind": study.server.kind,
         "session_hash": spec_hash(spec),
         "spec": spec,
-        "command": command,
+        "command": outer_command(study, model, arm, entry),
         "env": env,
+        **_launch_parts(study, model, arm, entry),
         "gpus": gpus(study, args),
         "levels": levels,
         "accuracy": accuracy,
-        "expected_s": expect.start_s
-        + expect.stop_s
+        "expected_s": _launch_s(study, model)
         + accuracy_s
         + sum(level["expected_s"] for level in levels),
     }
@@ -217,6 +226,37 @@ def _session(study: Study, entry: Entry, model: str, arm: str, block: int, rank:
 def plan_session(study: Study, entry: Entry, model: str, arm: str) -> Plan:
     """A session that the plan does not hold, as block 0: what a probe launches."""
     return _session(study, entry, model, arm, 0, 0)
+
+
+def _launch_s(study: Study, model: str) -> float:
+    """Expected seconds of starting and stopping the server."""
+    expect = study.models[model].expect or study.expect
+    return 0.0 if isinstance(study.server.launch, Endpoint) else expect.start_s + expect.stop_s
+
+
+def _launch_parts(study: Study, model: str, arm: str, entry: Entry) -> Plan:
+    """What a session of a container or an endpoint has beside its command."""
+    if isinstance(study.server.launch, Container):
+        return {"container": study.server.launch.kind}
+    if isinstance(study.server.launch, Endpoint):
+        url = study.factor.arms[arm].url
+        return {"url": url, "served_model": served_model(study, model, arm, entry)}
+    return {}
+
+
+def _endpoint_warnings(study: Study) -> list[str]:
+    if not isinstance(study.server.launch, Endpoint):
+        return []
+    proofs = [name for name, arm in study.factor.arms.items() if arm.evidence]
+    return [
+        CAVEAT,
+        *(
+            f"{name}: asks for evidence of its treatment, and an endpoint shows no log: its runs will fail the "
+            f"treatment gate; take factor.arms.{name}.evidence out, or set gates.treatment to false"
+            for name in proofs
+            if study.gates.treatment
+        ),
+    ]
 
 
 def prompts_digest(path: str) -> str:
@@ -287,7 +327,7 @@ def _why_not(study: Study, verdict: Verdict, model: str, arm: str) -> str:
 
 def _warnings(study: Study, support: dict[str, Verdict], blocks: dict[str, int]) -> list[str]:
     """What a person should know before an hour is spent."""
-    found = []
+    found = _endpoint_warnings(study)
     for model, verdict in support.items():
         n = blocks[model]
         if len(verdict.runs) < 2:

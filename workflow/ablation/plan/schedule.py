@@ -243,13 +243,20 @@ class Schedule:
     def preflight_subject(self) -> dict[str, Any]:
         """What the preflight looks at: it runs again when this changes."""
         server = self.study.server
-        return {
+        launch = self.plan["launch"]
+        more = {"launch": launch, "urls": self.urls()} if launch["kind"] != "process" else {}
+        return more | {
             "server": server.model_dump(include={"kind", "python", "vllm", "host", "port"}),
             "variables": variables_written(self.study, self.entries),
             "arguments": arguments_written(self.study, self.entries),
             "models": {name: model["location"] for name, model in self.plan["models"].items()},
             "paths": {name: arm.paths for name, arm in self.study.factor.arms.items() if arm.paths},
         }
+
+    def urls(self) -> dict[str, str]:
+        """Arm -> URL, of a study of endpoints."""
+        arms = self.study.factor.arms
+        return {name: arm.url for name, arm in arms.items() if arm.url is not None}
 
     # Probes --------------------------------------------------------------------------------------
     def probe(self, wildcards: Any) -> Plan:

@@ -30,9 +30,14 @@ def session_spec(
     command: list[str],
     env: dict[str, str],
     vllm: str,
+    launch: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """What decides a launch. The executable's path is left out: the version of vLLM stands for it."""
+    """What decides a launch. The executable's path is left out: the version of vLLM stands for it.
+
+    `launch` is what a container or an endpoint adds; a process has none.
+    """
     return {
+        **({} if launch is None else {"launch": launch}),
         "kind": kind,
         "model": model,
         "arm": arm,

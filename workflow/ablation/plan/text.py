@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ablation.plan.cost import duration_text
+from ablation.plan.launch import shown_command
 from ablation.plan.plan import Plan
 
 
@@ -58,10 +59,9 @@ def plan_text(plan: Plan, done: set[str] | None = None) -> str:
         cell = (session["model"], session["arm"])
         if cell not in seen:
             seen.add(cell)
-            env = " ".join(f"{k}={v}" for k, v in session["env"].items())
             lines += [
                 f"  {session['model']}, {session['arm']}",
-                f"    {env} {' '.join(session['command'])}",
+                f"    {shown_command(session)}",
             ]
     if plan["warnings"]:
         lines += ["", "warnings", *(f"  {warning}" for warning in plan["warnings"])]

@@ -13,7 +13,7 @@ from ablation.accuracy.verdicts import carry
 from ablation.evidence.difference import unchanged
 from ablation.figures.registry import FIGURES
 from ablation.report import accuracy as answers
-from ablation.report import doubt, provenance, results, spread
+from ablation.report import doubt, launch, provenance, results, spread
 from ablation.report.content import Figure, Section
 from ablation.report.limit import limit, limit_figures
 from ablation.report.treatment import treatment
@@ -72,6 +72,7 @@ def build_context(
         provenance.reproduce(plan, list(figures)),
     ]
     sections[0].items += answers.summary(plan, accuracy)
+    sections[0].sentences += launch.caveat(plan)
     for section in sections:
         section.figures += [
             _figure(plan, name, figures[name], comparisons)

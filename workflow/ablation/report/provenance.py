@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ablation.plan.launch import shown_command
 from ablation.report.content import NONE, Cell, Column, Section, Table, number, seconds, unique
+from ablation.report.launch import noun
 from ablation.report.results import label, title
 
 
@@ -45,8 +46,7 @@ def sessions_section(plan: Mapping[str, Any], sessions: Sequence[Mapping[str, An
         section.sentences = ["No session has left its evidence."]
         return section
     section.sentences = [
-        f"{len(rows)} server launches for {len(ordered)} of {len(plan['sessions'])} planned "
-        "sessions."
+        f"{len(rows)} {noun(plan)} for {len(ordered)} of {len(plan['sessions'])} planned sessions."
     ]
     section.tables.append(
         Table(
@@ -125,9 +125,7 @@ def commands(plan: Mapping[str, Any]) -> Section:
     section = Section("commands", "Server commands", folded=True)
     seen: dict[tuple[str, str], str] = {}
     for session in plan["sessions"]:
-        env = [f"{key}={shlex.quote(str(value))}" for key, value in session["env"].items()]
-        words = [*env, shlex.join(map(str, session["command"]))]
-        seen.setdefault((session["model"], session["arm"]), " ".join(words))
+        seen.setdefault((session["model"], session["arm"]), shown_command(session, copyable=True))
     section.sentences = [f"From results/{plan['study']}/plan.json, sessions (first block)."]
     section.code = [
         (f"{title(plan, model)}, {label(plan, arm)}", command)

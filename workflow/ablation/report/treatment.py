@@ -9,6 +9,7 @@ from typing import Any
 
 from ablation.evidence.difference import SENTENCE, unchanged
 from ablation.report.content import NONE, Cell, Column, Section, Table, unique
+from ablation.report.launch import proof
 from ablation.report.results import label, title
 
 MOST_LINES = 6
@@ -28,9 +29,7 @@ def treatment(plan: Mapping[str, Any], sessions: Sequence[Mapping[str, Any]]) ->
     launches = [launch for session in sessions for launch in session["launches"]]
     proved = sum(bool(_proof(launch).get("passed")) for launch in launches)
     section.sentences = [
-        f"{proved} of {len(launches)} server launches proved their treatment in their own log."
-        if launches
-        else "No session has left its evidence."
+        proof(plan, proved, len(launches)) if launches else "No session has left its evidence."
     ]
     section.items = [
         f"{title(plan, model)}, {label(plan, arm)}: {SENTENCE}."

@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,12 +27,17 @@ QUIET = {
 }
 
 
+# The words before the arguments of a Python that sees these folders and gets these variables: one in a container has to
+# be told of them.
+Python = Callable[[Sequence[Path], Mapping[str, str]], list[str]]
+
+
 def check_arguments(
-    written: Mapping[str, Mapping[str, ArgValue]], plan: Plan, python: str, vllm: str
+    written: Mapping[str, Mapping[str, ArgValue]], plan: Plan, python: str | Python, vllm: str
 ) -> dict[str, Any]:
     """Try every argument of a study, and the whole command of every arm, on the parser of the server's vLLM.
 
-    `written` maps where arguments stand (for the message) to them, `python` is the server's. One process for the
+    `written` maps where arguments stand (for the message) to them, `python` is the server's (see Python). One process for the
     whole study. Returns {"checked": number of arguments}, with a "warning" where this vLLM's parser cannot be built
     here and nothing was checked. Raises StudyError naming field, value and the nearest known name of every fault.
     """
@@ -75,13 +80,15 @@ def _commands(plan: Plan) -> list[dict[str, Any]]:
     return [{"where": where, "words": words} for where, words in found.items()]
 
 
-def _ask(python: str, question: dict[str, Any]) -> dict[str, Any]:
+def _ask(python: str | Python, question: dict[str, Any]) -> dict[str, Any]:
     """The answer of session/parser.py, run in the server's Python and environment."""
     with tempfile.TemporaryDirectory(prefix="ablation-") as folder:
         answer = Path(folder) / "answer.json"
+        seen = [PARSER.parent, Path(folder)]
+        words = [python] if isinstance(python, str) else python(seen, QUIET)
         try:
             done = subprocess.run(
-                [python, str(PARSER), str(answer)],
+                [*words, str(PARSER), str(answer)],
                 input=json.dumps(question),
                 capture_output=True,
                 text=True,

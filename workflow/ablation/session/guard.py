@@ -1,12 +1,16 @@
 """The guard: a small process between the session job and the server, which outlives the job to end the server.
 
-    python -I guard.py LOG EXIT_JSON STOP_TIMEOUT_S WATCHED_PIDS LOCK_FD COMMAND...
+    python -I guard.py LOG EXIT_JSON STOP_TIMEOUT_S WATCHED_PIDS LOCK_FD CONTAINER COMMAND...
 
 A killed job cannot clean up after itself, and PR_SET_PDEATHSIG reaches only a direct child: vLLM's EngineCore
 lives on. So the guard is the server's parent. It holds the read end of a pipe from the job; when the pipe
 closes (the job ended, in whatever way) or a watched process (Snakemake) is gone, it ends the server's whole
 process group and every descendant that left the group, then writes how the server ended. The host lock's
 descriptor is inherited by guard and server, so the host stays locked until both are gone.
+
+CONTAINER is empty, or {"program": "docker", "name": ...} where the command is a `docker run`. The processes of a
+container are no children of that command, and live on when it is killed: the guard stops the container by its
+name, kills it by its name where that was not enough, and looks whether it is gone.
 
 Only the standard library, and run in isolated mode: its environment is the server's, not the workflow's.
 """
@@ -117,9 +121,47 @@ def stop(server: subprocess.Popen, timeout_s: float) -> tuple:
     return time.monotonic() - begin, killed
 
 
+def call(words: list, timeout_s: float) -> tuple:
+    """Run a command. Returns (exit code, last line of what it said)."""
+    try:
+        done = subprocess.run(
+            words,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            timeout=timeout_s,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        return None, f"no answer in {timeout_s:.0f} s"
+    except OSError as error:
+        return None, str(error)
+    return done.returncode, done.stdout.decode(errors="replace").strip()[-500:]
+
+
+def stop_container(container: dict, timeout_s: float) -> None:
+    """TERM to the container's first process, then KILL after timeout_s, by its name."""
+    seconds = str(max(1, int(timeout_s)))
+    call([container["program"], "stop", "-t", seconds, container["name"]], timeout_s + 30)
+
+
+def remove_container(container: dict) -> dict:
+    """Kill and remove whatever is left of the container. Returns what was found."""
+    program, name = container["program"], container["name"]
+    found = dict(container)
+    for _ in range(3):
+        listed, said = call([program, "ps", "-aq", "--filter", f"name=^/?{name}$"], 60)
+        found["gone"] = listed == 0 and not said
+        if found["gone"]:
+            break
+        _, found["said"] = call([program, "rm", "--force", name], 60)
+    return found
+
+
 def main() -> None:
-    log_path, exit_path, stop_timeout, watched, lock_fd = sys.argv[1:6]
-    command = sys.argv[6:]
+    log_path, exit_path, stop_timeout, watched, lock_fd, contained = sys.argv[1:7]
+    command = sys.argv[7:]
+    container = json.loads(contained) if contained else None
     libc = ctypes.CDLL(None)
     libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     for number in (signal.SIGINT, signal.SIGHUP):
@@ -167,7 +209,13 @@ def main() -> None:
             how = "stopped: Snakemake was gone"
     if "gone" in how:
         timeout_s = min(timeout_s, ABANDONED_STOP_S)
-    seconds, killed = stop(server, timeout_s)
+    begin = time.monotonic()
+    if container:
+        stop_container(container, timeout_s)
+    _, killed = stop(server, timeout_s)
+    if container:  # after the command's own end: until then it could still have created it
+        exit_record["container"] = remove_container(container)
+    seconds = time.monotonic() - begin
     code = server.returncode
     exit_record.update(
         code=code if code is not None and code >= 0 else None,

@@ -6,7 +6,7 @@ import difflib
 import json
 import re
 import subprocess
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,11 +34,16 @@ class Installation:
     variables: frozenset[str]
 
 
-def find_installation(python: str) -> Installation:
-    """Look for vLLM in a Python. Raises StudyError with the remedy where there is none."""
+def find_installation(python: str | Sequence[str]) -> Installation:
+    """Look for vLLM in a Python, or in that of an image (the words before its arguments).
+
+    Raises StudyError with the remedy where there is none.
+    """
+    words = [python] if isinstance(python, str) else list(python)
+    python = " ".join(words)
     try:
         done = subprocess.run(
-            [python, "-c", _FIND], capture_output=True, text=True, timeout=60, check=False
+            [*words, "-c", _FIND], capture_output=True, text=True, timeout=300, check=False
         )
     except OSError as error:
         raise StudyError(

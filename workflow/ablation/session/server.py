@@ -22,6 +22,7 @@ import psutil
 from ablation.errors import UserError
 from ablation.evidence import cause, tail
 from ablation.plan.command import PORT
+from ablation.session.container import Running
 from ablation.session.guard import start_ticks
 
 GUARD = Path(__file__).with_name("guard.py")
@@ -46,8 +47,12 @@ class Server:
         lock_fd: int,
         watched: Sequence[int],
         stop_timeout_s: float,
+        container: Running | None = None,
     ) -> None:
-        """`folder` takes server.log and exit.json; `watched` are pids without which the server must end."""
+        """`folder` takes server.log and exit.json; `watched` are pids without which the server must end.
+
+        `container` names the container that the command will run, where it is a `docker run`.
+        """
         self.host = host
         self.port = free_port(host) if port == "auto" else check_port(host, int(port))
         self.command = [part.replace(PORT, str(self.port)) for part in command]
@@ -55,8 +60,10 @@ class Server:
         self.log_path = folder / "server.log"
         self.exit_path = folder / "exit.json"
         self.base_url = f"http://{host}:{self.port}"
+        self.headers: dict[str, str] = {}
+        self.container = container
         self._scratch = tempfile.mkdtemp(prefix="ablation-")
-        self._env = env | {"VLLM_RPC_BASE_PATH": self._scratch}
+        self.environment = env | {"VLLM_RPC_BASE_PATH": self._scratch}
         self._lock_fd = lock_fd
         self._watched = watched
         self._stop_timeout_s = stop_timeout_s
@@ -72,6 +79,7 @@ class Server:
             str(self._stop_timeout_s),
             watch,
             str(self._lock_fd),
+            self.container.for_guard() if self.container else "",
         ]
         self.started = time.monotonic()
         self._guard = subprocess.Popen(
@@ -79,7 +87,7 @@ class Server:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
-            env=self._env,
+            env=self.environment,
             start_new_session=True,
             pass_fds=(self._lock_fd,),
         )
@@ -87,9 +95,11 @@ class Server:
         answer = json.loads(self._guard.stdout.readline() or '{"error": "the guard did not start"}')
         if "error" in answer:
             self.stop()
-            raise ServerError(
-                f"server.python: {answer['error']}; run `make setup`, or name a Python that has vLLM"
-            )
+            remedy = "run `make setup`, or name a Python that has vLLM"
+            field = "server.python"
+            if self.container:
+                field, remedy = "server.launch", f"install {self.container.program}, or name it"
+            raise ServerError(f"{field}: {answer['error']}; {remedy}")
         self.pid = int(answer["pid"])
         return self
 
@@ -108,6 +118,11 @@ class Server:
         except OSError:
             return ""
 
+    @property
+    def log_note(self) -> str:
+        """Where its log is, for a message."""
+        return f"The server's log is kept in {self.log_path}"
+
     def alive(self) -> bool:
         """True while this very server (not another on the port) lives."""
         if self._guard is None or self._guard.poll() is not None:
@@ -116,6 +131,11 @@ class Server:
             return bool(psutil.Process(self.pid).status() != psutil.STATUS_ZOMBIE)
         except psutil.NoSuchProcess:
             return False
+
+    def check_unchanged(self, what: str) -> None:
+        """After a level (`what`): the server must still be there. Raises ServerError."""
+        if not self.alive():
+            raise ServerError(self.obituary(f"{what}: the server was gone at the end of the level"))
 
     def wait_ready(
         self, timeout_s: float, on_wait: Callable[[float], None] = lambda _: None
@@ -162,12 +182,14 @@ class Server:
             )
 
     def processes(self) -> set[int]:
-        """Process ids of the server and its descendants."""
-        try:
-            server = psutil.Process(self.pid)
-            return {self.pid, *(child.pid for child in server.children(recursive=True))}
-        except psutil.NoSuchProcess:
-            return set()
+        """Process ids of the server and its descendants, those of its container too."""
+        found: set[int] = set()
+        for pid in (self.pid, self.container.pid() if self.container else 0):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                if pid:
+                    server = psutil.Process(pid)
+                    found |= {pid, *(child.pid for child in server.children(recursive=True))}
+        return found
 
     def version(self) -> str:
         """The version that the server says it is, or an empty string."""
@@ -204,8 +226,9 @@ class Server:
         ended = self.stop()
         code = f" (exit code {ended['code']})" if ended.get("code") is not None else ""
         code = f" (signal {ended['signal']})" if ended.get("signal") else code
+        why = self.container.cause(log, ended.get("code")) if self.container else None
         return (
-            f"{what}{code}: {cause(log)}\nIts log is kept in {self.log_path} and ends with:\n"
+            f"{what}{code}: {why or cause(log)}\nIts log is kept in {self.log_path} and ends with:\n"
             f"{tail(log)}"
         )
 

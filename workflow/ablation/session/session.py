@@ -15,23 +15,25 @@ from pathlib import Path
 from typing import Any
 
 from ablation.accuracy.collect import observe
-from ablation.client.load import LoadError, LoadSpec, ServerDied, drive
+from ablation.client.load import LoadError, ServerDied, drive
 from ablation.client.load import Progress as LoadProgress
 from ablation.client.record import write_record
-from ablation.client.workload import Image, Length, Workload, fixed, seed_of
 from ablation.evidence import collect, reread
-from ablation.places import HOME, executable, here_or_home
 from ablation.plan.plan import Plan
 from ablation.plan.spec import run_spec
-from ablation.session.environment import scrub, secrets, server_environment
+from ablation.session.endpoint import evidence_of
+from ablation.session.environment import scrub
 from ablation.session.hardware import describe_hardware
 from ablation.session.installation import check_version
+from ablation.session.launcher import AnyServer, hidden_values, launch_record, open_server
+from ablation.session.load import load_spec
 from ablation.session.lock import host_lock
 from ablation.session.model_config import model_config
 from ablation.session.progress import Progress
-from ablation.session.server import Server, ServerError
+from ablation.session.server import ServerError
 from ablation.session.store import LAUNCH_FILE, LOG_FILE, Store, write_json
 from ablation.session.versions import workflow_versions
+from ablation.session.warm import warm_up
 from ablation.study.config import Study
 from ablation.telemetry.watch import Watch, request_for
 
@@ -129,8 +131,10 @@ def _measure(
     watched: Sequence[int],
     shell: Mapping[str, str],
 ) -> None:
+    if study.server.warm_launch:
+        warm_up(study, session, store, progress, lock_fd=lock_fd, watched=watched, shell=shell)
     folder = store.new_launch(session["session_hash"])
-    hidden = secrets(shell, study.server.pass_env)
+    hidden = hidden_values(study, shell)
     launch: dict[str, Any] = {
         "launch_id": folder.name,
         "command": session["command"],
@@ -142,28 +146,26 @@ def _measure(
     }
     begin = time.monotonic()
     write_json(folder / LAUNCH_FILE, launch)
-    env = server_environment(shell, session["env"], study.server.pass_env)
-    if study.server.kind == "reference":
-        env["PYTHONPATH"] = str(HOME / "workflow")
-    server = Server(
-        [executable(session["command"][0]), *session["command"][1:]],
-        env=env,
-        folder=folder,
-        served_model=session["model"],
-        host=study.server.host,
-        port=study.server.port,
-        lock_fd=lock_fd,
-        watched=watched,
-        stop_timeout_s=study.server.stop_timeout_s,
+    visit = study.server.launch.kind == "endpoint"
+    server = open_server(
+        study, session, folder, lock_fd=lock_fd, watched=watched, shell=shell, say=progress.say
     )
+    # What this host's GPUs do says nothing of an endpoint's.
+    telemetry = study.telemetry.model_copy(update={"enabled": False}) if visit else study.telemetry
     watch = Watch(
         folder,
-        study.telemetry,
-        request_for(study.telemetry, study.hardware.platform, session["gpus"], server.command, env),
+        telemetry,
+        request_for(
+            telemetry,
+            study.hardware.platform,
+            session["gpus"],
+            server.command,
+            server.environment,
+        ),
     )
     try:
         with watch, server:
-            progress.say("launching the server")
+            progress.say(f"visiting {server.base_url}" if visit else "launching the server")
             progress.quiet()
             launch["ready_s"] = server.wait_ready(
                 study.server.ready_timeout_s,
@@ -175,7 +177,14 @@ def _measure(
             if study.server.kind == "vllm" and launch["versions"]["server"]:
                 check_version(launch["versions"]["server"], study.server.vllm, "the server")
             progress.say(f"server is ready after {launch['ready_s']:.1f} s")
-            launch["accuracy"] = observe(server.base_url, session, folder, hidden)
+            launch["accuracy"] = observe(
+                server.base_url,
+                session,
+                folder,
+                hidden,
+                served_model=server.served_model,
+                headers=server.headers,
+            )
             progress.say(launch["accuracy"]["text"])
             for level in missing:
                 _measure_level(study, session, level, server, folder, store, progress)
@@ -188,7 +197,9 @@ def _measure(
         ended = server.stop()
         _keep_log_without_secrets(server.log_path, hidden)
         arms = study.factor.arms
-        launch |= collect(server.log(), arms[session["arm"]], arms.values(), ended)
+        arm = arms[session["arm"]]
+        launch |= evidence_of(arm) if visit else collect(server.log(), arm, arms.values(), ended)
+        launch |= launch_record(study, session, server)
         launch["telemetry"] = watch.evidence(server.started)
         write_json(folder / LAUNCH_FILE, launch)
 
@@ -197,7 +208,7 @@ def _measure_level(
     study: Study,
     session: Plan,
     level: Plan,
-    server: Server,
+    server: AnyServer,
     folder: Path,
     store: Store,
     progress: Progress,
@@ -213,7 +224,9 @@ def _measure_level(
             progress.tick(f"level {concurrency}: {at.done}/{at.total} requests")
 
     begin = time.monotonic()
-    spec = load_spec(server.base_url, session["model"], load, study.workload.prompts)
+    spec = load_spec(
+        server.base_url, server.served_model, load, study.workload.prompts, server.headers
+    )
     run = {
         "spec": run_spec(session["spec"], load),
         "run_hash": level["run_hash"],
@@ -229,53 +242,18 @@ def _measure_level(
         died.record.discard()
         raise ServerError(server.obituary(f"level {concurrency}: {died}")) from died
     except LoadError as error:
-        raise LoadError(
-            f"level {concurrency}: {error}\nThe server's log is kept in {server.log_path}"
-        ) from error
+        raise LoadError(f"level {concurrency}: {error}\n{server.log_note}") from error
     try:
-        if not server.alive():
-            raise ServerError(
-                server.obituary(f"level {concurrency}: the server was gone at the end of the level")
-            )
+        try:
+            server.check_unchanged(f"level {concurrency}")
+        except ServerError as error:
+            failed = folder / f"failed-concurrency-{concurrency}"
+            write_record(failed, record, run | {"error": str(error)})
+            raise
         write_record(store.run(level["run_hash"]), record, run)
     finally:
         record.discard()
     progress.say(f"level {concurrency}: measured in {time.monotonic() - begin:.1f} s")
-
-
-def load_spec(url: str, model: str, load: Plan, prompts: str | None = None) -> LoadSpec:
-    """What the client is told of a level of the plan. `prompts` is the study's prompt file, if any."""
-    image = load.get("image")
-    return LoadSpec(
-        url=url,
-        workload=Workload(
-            model=model,
-            isl=_length(load["input_tokens"]),
-            osl=_length(load["output_tokens"]),
-            vocab_size=load["vocabulary"],
-            route=load["route"],
-            prompts=str(here_or_home(prompts)) if prompts else None,
-            image=Image(**image) if image else None,
-        ),
-        concurrency=load["concurrency"],
-        requests=load["requests"],
-        seed=seed_of(load["prompt_seed"]),
-        warmup_requests=load["warmup_requests"],
-        ramp_s=load["ramp_s"],
-        timeout_s=load["request_timeout_s"],
-    )
-
-
-def _length(tokens: int | dict[str, Any]) -> Length:
-    if isinstance(tokens, int):
-        return fixed(tokens)
-    return Length(
-        tokens["kind"],
-        mean=tokens["median"] or 0,  # the client calls a lognormal's median so
-        low=tokens["low"],
-        high=tokens["high"],
-        sigma=tokens["sigma"],
-    )
 
 
 def _keep_log_without_secrets(path: Path, hidden: Sequence[str]) -> None:

@@ -2,6 +2,7 @@
 
     results/{study}/store/{run_hash}/                          one run's raw record, whole or absent
     results/{study}/store/launch-{time}-{session_hash}/        one launch: server.log, launch.json, exit.json
+    results/{study}/store/warm-{time}-{hash}/                  a launch that only filled the caches: no data
 
 Snakemake does not know the store, so it never deletes from it: not when a job fails, not when a configuration
 changes. Nothing here deletes or overwrites a record either.
@@ -43,10 +44,10 @@ class Store:
         """What was recorded with a run. Raises FileNotFoundError where it was never measured."""
         return _read(self.run(run_hash) / RUN_FILE)
 
-    def new_launch(self, session_hash: str) -> Path:
-        """A fresh folder for a launch."""
+    def new_launch(self, session_hash: str, kind: str = "launch") -> Path:
+        """A fresh folder for a launch, or for another `kind` of server's life that is no data (`warm`)."""
         stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%f")[:-3]
-        folder = self.folder / f"launch-{stamp}-{session_hash}"
+        folder = self.folder / f"{kind}-{stamp}-{session_hash}"
         folder.mkdir(parents=True)
         return folder
 
@@ -59,9 +60,9 @@ class Store:
             record["ended_at"] = record["exit"].get("ended_at")
         return record
 
-    def launches(self, session_hash: str) -> list[str]:
+    def launches(self, session_hash: str, kind: str = "launch") -> list[str]:
         """Ids of all launches of a session, failed ones too, oldest first."""
-        return sorted(folder.name for folder in self.folder.glob(f"launch-*-{session_hash}"))
+        return sorted(folder.name for folder in self.folder.glob(f"{kind}-*-{session_hash}"))
 
 
 def write_json(path: Path, data: dict[str, Any]) -> None:

@@ -22,6 +22,7 @@ def same_settings(plan: Mapping[str, Any]) -> list[str]:
             {str(key): str(value) for key, value in env.items()},
             {str(key): str(value) for key, value in args.items()},
             {str(key): str(value) for key, value in (arms[arm].get("paths") or {}).items()},
+            {"url": str(arms[arm].get("url"))},  # of an endpoint: the same one visited twice is A/A
         )
 
     return [arm for arm in arms if arm != baseline and settings(arm) == settings(baseline)]

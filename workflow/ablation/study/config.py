@@ -14,6 +14,7 @@ from pydantic import Field, field_validator, model_validator
 from ablation.study.accuracy import Accuracy
 from ablation.study.arms import LeaveOneOut, leave_one_out
 from ablation.study.fields import Name, Settings, Strict
+from ablation.study.launch import Launch, Process, check_launch
 from ablation.study.telemetry import Telemetry
 from ablation.study.workload import Workload
 
@@ -39,6 +40,10 @@ class Arm(Settings):
         description=(
             "Model -> another folder or hub name for this arm: an FP8 checkpoint against BF16, for example."
         ),
+    )
+    url: str | None = Field(
+        default=None,
+        description="With `server.launch.kind: endpoint`: where the arm's server is, `http://host:8000`.",
     )
 
     @field_validator("evidence", "counter_evidence")
@@ -221,6 +226,10 @@ class Server(Settings):
         default="vllm",
         description="`reference` is the simulated server of the tests: its report says SIMULATED.",
     )
+    launch: Launch = Field(
+        default=Process(),
+        description="Where it comes from: a process of this host, a container, an endpoint. See below.",
+    )
     python: str = Field(
         default="python3",
         description="Python that has vLLM. A relative path with a slash starts at the workflow's folder.",
@@ -240,6 +249,14 @@ class Server(Settings):
         default=1800, gt=0, description="A server not ready by then has failed."
     )
     stop_timeout_s: float = Field(default=60, gt=0, description="From TERM to KILL.")
+    warm_launch: bool = Field(
+        default=False,
+        description=(
+            "Before the first launch of a model and arm on a host, launch it once and send every level's warm-up "
+            "requests, so that kernels are built and cached before anything is measured. It is kept as "
+            "`store/warm-*` and is no data."
+        ),
+    )
 
 
 class Gates(Strict):
@@ -393,7 +410,24 @@ class Study(Strict):
                 )
         return self
 
+    @model_validator(mode="after")
+    def _launch_fits(self) -> Study:
+        check_launch(
+            self.server.launch,
+            {name: arm.url for name, arm in self.factor.arms.items()},
+            settings_of(self),
+            warm_launch=self.server.warm_launch,
+        )
+        return self
+
     @property
     def simulated(self) -> bool:
         """True where no real server was measured."""
         return self.server.kind == "reference"
+
+
+def settings_of(study: Study) -> dict[str, Settings]:
+    """Where the parts of a study stand that hold variables and server arguments -> the parts."""
+    settings: dict[str, Settings] = {"server": study.server}
+    settings |= {f"models.{name}": model for name, model in study.models.items()}
+    return settings | {f"factor.arms.{name}": arm for name, arm in study.factor.arms.items()}

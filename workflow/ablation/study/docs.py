@@ -18,6 +18,7 @@ from ablation.study import (
     config,
     fields,
     gpus,
+    launch,
     table,
     workload,
 )
@@ -65,6 +66,9 @@ STUDY_PARTS: tuple[tuple[str, type[BaseModel]], ...] = (
     ("workload.input_tokens, workload.output_tokens", workload.Length),
     ("workload.image", workload.Image),
     ("server", config.Server),
+    ("server.launch, kind docker or podman", launch.Docker),
+    ("server.launch.mounts[]", launch.Mount),
+    ("server.launch, kind endpoint", launch.Endpoint),
     ("expect", config.Expect),
     ("gates", config.Gates),
     ("slo", config.Slo),

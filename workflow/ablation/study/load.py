@@ -58,9 +58,9 @@ def validate(schema: type[M], data: dict[str, Any], source: str) -> M:
 
 
 def _sentence(schema: type[BaseModel], fault: Any, source: str) -> str:
-    where = ".".join(str(part) for part in fault["loc"] if part != "[key]")
+    where = ".".join(_walk(schema, fault["loc"])[0])
     if fault["type"] == "extra_forbidden":
-        known = _fields_at(schema, fault["loc"][:-1])
+        known = _walk(schema, fault["loc"][:-1])[1]
         near = difflib.get_close_matches(str(fault["loc"][-1]), known, n=1)
         hint = f"did you mean {near[0]!r}?" if near else f"known here: {', '.join(known)}"
         return f"{source}: {where}: unknown field; {hint} (config/README.md describes all fields)"
@@ -76,28 +76,42 @@ def _sentence(schema: type[BaseModel], fault: Any, source: str) -> str:
     return f"{source}: {where or 'study'}: {message}{shown}"
 
 
-def _fields_at(schema: type[BaseModel], loc: tuple[Any, ...]) -> list[str]:
-    """Names that may stand where `loc` points: walks the models along the path of the fault."""
-    current: type[BaseModel] | None = schema
+def _walk(schema: type[BaseModel], loc: tuple[Any, ...]) -> tuple[list[str], list[str]]:
+    """Along the path of a fault: (its parts as the YAML has them, names that may stand where it ends).
+
+    Pydantic puts the kind into the path of a part that comes in several (`server.launch.docker.image`); the YAML has no
+    such step.
+    """
+    current: list[type[BaseModel]] = [schema]
+    parts: list[str] = []
     key_next = False
     for part in loc:
+        if part == "[key]":
+            continue
         if (
             key_next
         ):  # a key of `dict[str, Model]`: the model itself was resolved by the field before
             key_next = False
+            parts.append(str(part))
             continue
-        field = current.model_fields.get(str(part)) if current is not None else None
-        current = _model_in(field.annotation) if field else None
-        key_next = field is not None and get_origin(field.annotation) is dict
-    return sorted(current.model_fields) if current is not None else []
+        of_kind = [model for model in current if len(current) > 1 and _is_kind(model, part)]
+        if of_kind:
+            current = of_kind
+            continue
+        parts.append(str(part))
+        fields = [m.model_fields[str(part)] for m in current if str(part) in m.model_fields]
+        current = _models_in(fields[0].annotation) if fields else []
+        key_next = bool(fields) and get_origin(fields[0].annotation) is dict
+    return parts, sorted({name for model in current for name in model.model_fields})
 
 
-def _model_in(annotation: Any) -> type[BaseModel] | None:
-    """The pydantic model inside an annotation such as `dict[str, Arm]` or `Expect | None`."""
+def _is_kind(model: type[BaseModel], part: Any) -> bool:
+    field = model.model_fields.get("kind")
+    return field is not None and part in get_args(field.annotation)
+
+
+def _models_in(annotation: Any) -> list[type[BaseModel]]:
+    """The pydantic models inside an annotation such as `dict[str, Arm]` or `Expect | None`."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation
-    for inner in get_args(annotation):
-        found = _model_in(inner)
-        if found is not None:
-            return found
-    return None
+        return [annotation]
+    return [model for inner in get_args(annotation) for model in _models_in(inner)]

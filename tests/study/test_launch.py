@@ -1,0 +1,74 @@
+"""Kinds of launch, as a study may state them."""
+
+import json
+
+import pytest
+
+from ablation.study.launch import Docker, Podman
+from ablation.study.load import StudyError, load_study
+from tests.workflow.conftest import STUDY
+
+DIGEST = "sha256:" + "ab" * 32
+
+
+def study(launch: dict | None, *, arms: dict | None = None, **server) -> dict:
+    made = json.loads(json.dumps(STUDY))
+    made["server"] |= server | ({} if launch is None else {"launch": launch})
+    for name, more in (arms or {}).items():
+        made["factor"]["arms"][name] = more
+    return made
+
+
+ENDPOINTS = {"slow": {"url": "http://a:1"}, "fast": {"url": "http://b:1"}}
+
+
+def endpoints(**arms: dict) -> dict:
+    return study({"kind": "endpoint"}, arms=ENDPOINTS | arms, args={})
+
+
+@pytest.mark.parametrize(
+    ("made", "message"),
+    [
+        (study({"kind": "docker", "image": "rocm/vllm:latest"}), "by its digest.*docker pull rocm/vllm:latest"),
+        (study({"kind": "docker"}), r"server\.launch\.image: this field is required"),
+        (study({"kind": "dokcer"}), "docker"),
+        (study({"kind": "docker", "image": DIGEST, "imgae": 1}), r"server\.launch\.imgae: .* did you mean 'image'"),
+        (study({"kind": "docker", "image": DIGEST, "options": ["--restart=always"]}), "--restart: set by the workflow"),
+        (study({"kind": "docker", "image": DIGEST, "options": ["-e", "A=b"]}), "-e: set by the workflow"),
+        (study({"kind": "docker", "image": DIGEST, "ipc": "host", "shm_size": "1g"}), "shm_size: has no effect"),
+        (study(None, arms={"slow": {"url": "http://a:1"}}), r"slow\.url: has a meaning only with"),
+        (endpoints(fast={}), r"arms\.fast\.url: an endpoint study needs"),
+        (study({"kind": "endpoint"}, arms=ENDPOINTS), r"server\.args: nobody here launches"),
+        (endpoints(slow={"url": "http://a:1", "env": {"A": "1"}}), r"arms\.slow\.env: nobody here"),
+        (endpoints(slow={"url": "http://u:key@a:1"}), "a key in a URL would be stored"),
+        (endpoints(slow={"url": "http://a:1/v1"}), "without a path: http://a:1"),
+        (endpoints(slow={"url": "a:1"}), "not an address such as"),
+        (study({"kind": "endpoint"}, arms=ENDPOINTS, args={}, warm_launch=True), "warm_launch: nothing is launched"),
+    ],
+)  # fmt: skip
+def test_what_makes_no_sense_is_refused_with_a_remedy(made, message):
+    with pytest.raises(StudyError, match=message):
+        load_study(made, "study.yaml")
+
+
+def test_an_image_is_its_digest_whatever_the_registry():
+    here, there = (
+        Docker(kind="docker", image=f"{name}@{DIGEST}") for name in ("rocm/vllm:x", "host:5000/v")
+    )
+    assert here.digest == there.digest == DIGEST
+    assert here.reference == f"rocm/vllm@{DIGEST}"
+    assert there.reference == f"host:5000/v@{DIGEST}"
+    assert Docker(kind="docker", image=DIGEST).reference == DIGEST
+
+
+def test_gpus_by_platform_and_program():
+    docker, podman = Docker(kind="docker", image=DIGEST), Podman(kind="podman", image=DIGEST)
+    assert docker.flags("cuda") == ["--gpus", "all", "--ipc", "host"]
+    assert podman.flags("cuda") == ["--device", "nvidia.com/gpu=all", "--ipc", "host"]
+    assert docker.flags("cpu") == ["--ipc", "host"]
+    own = Docker(
+        kind="docker", image=DIGEST, devices=["amd.com/gpu=all"], groups=[], shm_size="16g"
+    )
+    assert own.flags("rocm")[:2] == ["--device", "amd.com/gpu=all"]
+    assert "--group-add" not in own.flags("rocm")
+    assert own.flags("rocm")[-2:] == ["--shm-size", "16g"]

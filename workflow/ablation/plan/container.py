@@ -1,0 +1,109 @@
+"""The command line that starts a server in a container. Pure: what only the host knows stands in braces.
+
+Folders have the same paths inside and outside, so that the server's own command is the same as for a process.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ablation.study.launch import Container
+
+NAME = "{name}"  # of the container: one for each launch
+CIDFILE = "{cidfile}"
+LOCK = "{lock}"  # a hash of the host lock's path, by which containers that were left over are found
+HERE = "{here}"  # the working folder
+WORKFLOW = "{workflow}"  # the workflow's packages, for the reference server
+HF_HOME = "{hf_home}"
+LABEL = "ablation.lock"
+CACHES = "resources/cache"
+
+# Variable -> subfolder: where compiled kernels are kept. AITER builds its modules under AITER_JIT_DIR and its
+# templates under AITER_ROOT_DIR/build (aiter/jit/core.py, csrc/cpp_itfs/utils.py); vLLM keeps what torch.compile
+# made under VLLM_CACHE_ROOT. Without these a container would build them anew in every launch.
+CACHE_VARIABLES = {"VLLM_CACHE_ROOT": "vllm", "TRITON_CACHE_DIR": "triton"}
+AITER_VARIABLES = {"AITER_ROOT_DIR": "aiter", "AITER_JIT_DIR": "aiter/jit"}
+
+# Handed from the shell, as to a process: which of the host's GPUs to use.
+VISIBLE = {
+    "rocm": ("HIP_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES"),
+    "cuda": ("CUDA_VISIBLE_DEVICES",),
+    "cpu": (),
+}
+
+_HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
+
+
+def cache_folder(launch: Container) -> str:
+    """Folder of compiled kernels: one for each image, since another image is another compiler."""
+    return f"{CACHES}/{launch.digest.removeprefix('sha256:')[:16]}"
+
+
+def cache_environment(launch: Container, platform: str) -> dict[str, str]:
+    """Variables that point into the cache folder."""
+    folders = CACHE_VARIABLES | (AITER_VARIABLES if platform == "rocm" else {})
+    return {name: f"{HERE}/{cache_folder(launch)}/{part}" for name, part in folders.items()}
+
+
+def is_hub_name(location: str) -> bool:
+    """Whether a model's location is a name on the hub. A folder is written with `/` or `./` in front."""
+    return _HUB_NAME.fullmatch(location) is not None and not location.startswith("resources/")
+
+
+def container_command(
+    launch: Container,
+    platform: str,
+    inner: Sequence[str],
+    *,
+    env: Mapping[str, str],
+    pass_env: Sequence[str],
+    location: str | None,
+) -> list[str]:
+    """`docker run ...` around a server's command.
+
+    `env` goes by value (a study holds no secrets), `pass_env` by name: the value comes from the environment of the
+    program that is called, and a name that is not set there is left out. `location` is the model's folder or hub
+    name; None where the server needs no model.
+    """
+    line = [launch.program, "run", "--rm", "--name", NAME, "--label", f"{LABEL}={LOCK}"]
+    line += ["--cidfile", CIDFILE, "--pull=never", "--log-driver", "none", "--network", "host"]
+    line += launch.flags(platform)
+    variables = cache_environment(launch, platform)
+    cache = f"{HERE}/{cache_folder(launch)}"
+    line += mount(cache, read_only=False)
+    if location is not None and is_hub_name(location):
+        line += mount(HF_HOME, read_only=False)
+        variables["HF_HOME"] = HF_HOME
+    elif location is not None:
+        line += mount(on_host(location))
+    for extra in launch.mounts:
+        line += mount(extra.source, extra.target, read_only=extra.read_only)
+    for name, value in (variables | dict(env)).items():
+        line += ["--env", f"{name}={value}"]
+    for name in (*VISIBLE[platform], *pass_env):
+        line += ["--env", name]
+    line += ["--workdir", HERE, "--entrypoint", inner[0], launch.reference]
+    return [*line, *inner[1:]]
+
+
+def mount(source: str, target: str | None = None, *, read_only: bool = True) -> list[str]:
+    """A bind mount. Unlike --volume it refuses a source that is not there."""
+    end = ",readonly" if read_only else ""
+    return ["--mount", f"type=bind,source={source},target={target or source}{end}"]
+
+
+def on_host(location: str) -> str:
+    """A model's folder as an absolute path."""
+    return location if location.startswith("/") else f"{HERE}/{location.removeprefix('./')}"
+
+
+def launch_spec(launch: Container, platform: str) -> dict[str, Any]:
+    """What of a container decides a measurement: the image by its digest, devices, shared memory, mounts."""
+    return {
+        "kind": launch.kind,
+        "image": launch.digest,
+        "flags": launch.flags(platform),
+        "mounts": [extra.model_dump() for extra in launch.mounts],
+    }

@@ -1,0 +1,106 @@
+"""From a session of the plan to its server: a process, a container, or a visit to an endpoint."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ablation.places import HOME, executable
+from ablation.plan.plan import Plan
+from ablation.session import container, endpoint
+from ablation.session.environment import secrets, server_environment
+from ablation.session.server import Server
+from ablation.study.config import Study
+from ablation.study.launch import Container, Endpoint
+
+AnyServer = Server | endpoint.Endpoint
+
+
+def hidden_values(study: Study, shell: Mapping[str, str]) -> list[str]:
+    """Values that must not stand in any file: of `server.pass_env` and the endpoint's key."""
+    names = list(study.server.pass_env)
+    launch = study.server.launch
+    if isinstance(launch, Endpoint) and launch.api_key_env:
+        names.append(launch.api_key_env)
+    return secrets(shell, names)
+
+
+def open_server(
+    study: Study,
+    session: Plan,
+    folder: Path,
+    *,
+    lock_fd: int,
+    watched: Sequence[int],
+    shell: Mapping[str, str],
+    say: Callable[[str], None],
+) -> AnyServer:
+    """The server of a session, not yet started: it starts and ends as a context manager.
+
+    `folder` takes its log. Raises UserError where this host cannot start it.
+    """
+    launch = study.server.launch
+    if isinstance(launch, Endpoint):
+        return endpoint.Endpoint(
+            session["url"],
+            arm=session["arm"],
+            served_model=session["served_model"],
+            headers=endpoint.authorization(launch, shell),
+            folder=folder,
+        )
+    settings: dict[str, Any] = {
+        "folder": folder,
+        "served_model": session["model"],
+        "host": study.server.host,
+        "port": study.server.port,
+        "lock_fd": lock_fd,
+        "watched": watched,
+        "stop_timeout_s": study.server.stop_timeout_s,
+    }
+    if isinstance(launch, Container):
+        return _in_container(study, launch, session, settings, shell, say)
+    env = server_environment(shell, session["env"], study.server.pass_env)
+    if study.server.kind == "reference":
+        env["PYTHONPATH"] = str(HOME / "workflow")
+    command = [executable(session["command"][0]), *session["command"][1:]]
+    return Server(command, env=env, **settings)
+
+
+def _in_container(
+    study: Study,
+    launch: Container,
+    session: Plan,
+    settings: dict[str, Any],
+    shell: Mapping[str, str],
+    say: Callable[[str], None],
+) -> Server:
+    container.ensure_image(launch, say)
+    python = session["command"][session["command"].index("--entrypoint") + 1]
+    container.prepare(launch, python, study.hardware.platform)
+    if left := container.sweep(launch):
+        say(f"ended {len(left)} container(s) that an earlier session had left behind")
+    folder: Path = settings["folder"]
+    name = f"ablation-{folder.name}"
+    command = container.command_line(session, name, folder.absolute() / "container.id", shell)
+    env = server_environment(shell, {}, study.server.pass_env)
+    env |= container.client_environment(shell)
+    running = container.Running(launch.program, name)
+    return Server(command, env=env, container=running, **settings)
+
+
+def launch_record(study: Study, session: Plan, server: AnyServer) -> dict[str, Any]:
+    """What the launch's evidence says of where its server came from; nothing for a process."""
+    launch = study.server.launch
+    if isinstance(launch, Endpoint):
+        return {"launch": {"kind": "endpoint", "url": session["url"]}}
+    if isinstance(launch, Container) and server.container is not None:
+        return {
+            "launch": {
+                "kind": launch.kind,
+                "image": launch.reference,
+                "container": server.container.name,
+                "id": container.container_id(server.log_path.with_name("container.id")),
+            }
+        }
+    return {}

@@ -1,0 +1,309 @@
+"""Where a server comes from: a process of this host, a container, or an endpoint that someone else runs."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Annotated, Literal
+from urllib.parse import urlsplit
+
+from pydantic import Field, field_validator, model_validator
+
+from ablation.study.fields import Settings, Strict
+
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+_IMAGE = re.compile(r"(?:[a-z0-9][a-z0-9._:/-]*[a-z0-9](?::[\w.-]+)?@)?sha256:[0-9a-f]{64}")
+
+# What a container needs of its host, by platform, as the documentation of AMD and vLLM has it:
+# rocm.docs.amd.com, "vLLM inference"; docs.vllm.ai, "Using Docker".
+_BY_PLATFORM: dict[str, dict[str, list[str]]] = {
+    "rocm": {
+        "devices": ["/dev/kfd", "/dev/dri"],
+        "groups": ["video", "render"],
+        "cap_add": ["SYS_PTRACE"],
+        "security_opt": ["seccomp=unconfined"],
+    },
+    "cuda": {},
+    "cpu": {},
+}
+# Options that the workflow sets, or that would take the container's life out of its hands.
+_RESERVED = frozenset(
+    {
+        "--rm",
+        "--name",
+        "--cidfile",
+        "--label",
+        "-l",
+        "--pull",
+        "--network",
+        "--net",
+        "--publish",
+        "-p",
+        "--publish-all",
+        "-P",
+        "--detach",
+        "-d",
+        "--restart",
+        "--entrypoint",
+        "--env",
+        "-e",
+        "--env-file",
+        "--workdir",
+        "-w",
+        "--interactive",
+        "-i",
+        "--tty",
+        "-t",
+        "-it",
+        "--log-driver",
+        "--sig-proxy",
+        "--mount",
+        "--volume",
+        "-v",
+        "--device",
+        "--gpus",
+        "--group-add",
+        "--cap-add",
+        "--security-opt",
+        "--ipc",
+        "--shm-size",
+    }
+)
+
+
+class Process(Strict):
+    """A process of this host."""
+
+    kind: Literal["process"] = Field(default="process", description="`process`")
+
+
+class Mount(Strict):
+    """A folder or file of the host that the container sees."""
+
+    source: str = Field(description="Absolute path on the host.", pattern="^/")
+    target: str | None = Field(
+        default=None, description="Absolute path in the container; the same when absent."
+    )
+    read_only: bool = Field(default=True, description="Whether the container may only read it.")
+
+
+class Container(Strict):
+    """A container, started by Docker or Podman and ended with the session.
+
+    It has the host's network, where the server binds to `server.host`. `server.python` is the Python in the image.
+    The model's folder (read-only), the cache of the hub and the folder for compiled kernels
+    (`resources/cache/{digest}/`) are mounted under the paths that they have on the host.
+    """
+
+    kind: str
+    image: str = Field(
+        description=(
+            "`name@sha256:...`, or the `sha256:...` id of a local image. A tag can be pushed again, so a tag alone "
+            "is refused."
+        )
+    )
+    executable: str | None = Field(
+        default=None, description="Program to call; `docker` or `podman` when absent."
+    )
+    devices: list[str] | None = Field(
+        default=None,
+        description="Devices of the host; on ROCm `/dev/kfd` and `/dev/dri` when absent.",
+    )
+    gpus: str | None = Field(
+        default=None,
+        description="NVIDIA GPUs: Docker's `--gpus`, Podman's CDI device; `all` on CUDA when absent.",
+    )
+    groups: list[str] | None = Field(
+        default=None,
+        description=(
+            "Groups of the host that own the devices; on ROCm `video` and `render` when absent. Passed by number, "
+            "since the image may know them by no name or another."
+        ),
+    )
+    cap_add: list[str] | None = Field(
+        default=None, description="Capabilities; on ROCm `SYS_PTRACE` when absent."
+    )
+    security_opt: list[str] | None = Field(
+        default=None, description="On ROCm `seccomp=unconfined` when absent."
+    )
+    ipc: str | None = Field(
+        default=None,
+        description="`host` when absent, unless `shm_size` is given: GPUs of one server share memory.",
+    )
+    shm_size: str | None = Field(
+        default=None, description="Size of /dev/shm, in place of the host's: `16g`."
+    )
+    mounts: list[Mount] = Field(default=[], description="More of the host.")
+    options: list[str] = Field(
+        default=[],
+        description="More options of `run`, a word each: `[--ulimit, memlock=-1]`.",
+    )
+
+    @field_validator("image")
+    @classmethod
+    def _image_by_digest(cls, image: str) -> str:
+        if _IMAGE.fullmatch(image):
+            return image
+        tag = image.split("@")[0]
+        raise ValueError(
+            f"{image!r} does not name an image by its digest, and a tag can mean another image tomorrow; "
+            f"`docker pull {tag}`, then `docker image inspect --format '{{{{index .RepoDigests 0}}}}' {tag}` "
+            "(Podman: the same words) says what to write here; for an image made on this host "
+            "--format '{{.Id}}'"
+        )
+
+    @field_validator("options")
+    @classmethod
+    def _options_leave_its_life_alone(cls, options: list[str]) -> list[str]:
+        for word in options:
+            name = word.split("=", 1)[0]
+            if name in _RESERVED:
+                raise ValueError(
+                    f"{name}: set by the workflow, or has a field of its own (config/README.md); "
+                    "variables belong under server.env, tokens under server.pass_env"
+                )
+        return options
+
+    @model_validator(mode="after")
+    def _one_shared_memory(self) -> Container:
+        if self.shm_size and self.ipc == "host":
+            raise ValueError("shm_size: has no effect with ipc: host; give one of them")
+        return self
+
+    @property
+    def digest(self) -> str:
+        """`sha256:...` of the image: what it is, from whichever registry it comes."""
+        return str(_DIGEST.findall(self.image)[-1])
+
+    @property
+    def reference(self) -> str:
+        """The image as Docker and Podman both take it: Podman refuses a tag beside a digest."""
+        name, at, digest = self.image.rpartition("@")
+        registry, slash, rest = name.rpartition("/")
+        return f"{registry}{slash}{rest.split(':')[0]}{at}{digest}"
+
+    def flags(self, platform: str) -> list[str]:
+        """Options that give the container its devices, groups and shared memory."""
+        usual = _BY_PLATFORM[platform]
+        line: list[str] = []
+        for field, option in (
+            ("devices", "--device"),
+            ("groups", "--group-add"),
+            ("cap_add", "--cap-add"),
+            ("security_opt", "--security-opt"),
+        ):
+            stated = getattr(self, field)
+            for value in usual.get(field, []) if stated is None else stated:
+                line += [option, value]
+        gpus = self.gpus or ("all" if platform == "cuda" else None)
+        if gpus:
+            line += self.gpu_option(gpus)
+        if self.shm_size:
+            line += ["--shm-size", self.shm_size]
+        if self.ipc or not self.shm_size:
+            line += ["--ipc", self.ipc or "host"]
+        return [*line, *self.options]
+
+    def gpu_option(self, gpus: str) -> list[str]:
+        """How this program is asked for NVIDIA GPUs."""
+        return ["--gpus", gpus]
+
+    @property
+    def program(self) -> str:
+        """What is called."""
+        return self.executable or self.kind
+
+
+class Docker(Container):
+    """A container of Docker."""
+
+    kind: Literal["docker"] = Field(description="`docker` or `podman`")
+
+
+class Podman(Container):
+    """A container of Podman."""
+
+    kind: Literal["podman"] = Field(description="`podman`")
+
+    def gpu_option(self, gpus: str) -> list[str]:
+        """A CDI device for each GPU: https://docs.nvidia.com/datacenter/cloud-native (CDI)."""
+        return [
+            word
+            for gpu in gpus.split(",")
+            for word in ("--device", f"nvidia.com/gpu={gpu.strip()}")
+        ]
+
+
+class Endpoint(Strict):
+    """Servers that someone else runs, one URL an arm (`factor.arms.*.url`).
+
+    Nothing is launched: blocks are interleaved visits, there is no log to prove a treatment from, and the report says
+    both. The model's `path` is the name that the endpoint serves it under.
+    """
+
+    kind: Literal["endpoint"] = Field(description="`endpoint`")
+    api_key_env: str | None = Field(
+        default=None,
+        pattern="^[A-Za-z_][A-Za-z0-9_]*$",
+        description="Variable of your shell that holds the API key; sent as a bearer token, never stored.",
+    )
+
+
+Launch = Annotated[Process | Docker | Podman | Endpoint, Field(discriminator="kind")]
+
+
+def check_launch(
+    launch: Process | Container | Endpoint,
+    urls: Mapping[str, str | None],
+    settings: Mapping[str, Settings],
+    *,
+    warm_launch: bool,
+) -> None:
+    """Hold the parts of a study against its kind of launch.
+
+    `urls` are those of the arms, `settings` all parts that may hold `env` and `args`, by where they stand. Raises
+    ValueError with the remedy.
+    """
+    if not isinstance(launch, Endpoint):
+        stray = [arm for arm, url in urls.items() if url is not None]
+        if stray:
+            raise ValueError(
+                f"factor.arms.{stray[0]}.url: has a meaning only with server.launch: {{kind: endpoint}}"
+            )
+        return
+    if warm_launch:
+        raise ValueError(
+            "server.warm_launch: nothing is launched with server.launch.kind: endpoint"
+        )
+    for arm, url in urls.items():
+        if url is None:
+            raise ValueError(f"factor.arms.{arm}.url: an endpoint study needs the URL of every arm")
+        check_url(arm, url)
+    for where, part in settings.items():
+        for field in ("env", "args"):
+            if getattr(part, field):
+                raise ValueError(
+                    f"{where}.{field}: nobody here launches the endpoint, so this would never take effect; "
+                    "take it out, and say in the arm's label what its endpoint runs with"
+                )
+
+
+def check_url(arm: str, url: str) -> None:
+    """Refuse what is not the root of a server. Raises ValueError."""
+    where = f"factor.arms.{arm}.url"
+    try:
+        parts = urlsplit(url)
+        port_is_right = parts.port is None or parts.port > 0
+    except ValueError as error:
+        raise ValueError(f"{where}: {url!r}: {error}") from error
+    if parts.scheme not in ("http", "https") or not parts.hostname or not port_is_right:
+        raise ValueError(f"{where}: {url!r} is not an address such as http://host:8000")
+    if parts.username or parts.password:
+        raise ValueError(
+            f"{where}: a key in a URL would be stored with the results; "
+            "export it and name its variable in server.launch.api_key_env"
+        )
+    if parts.path not in ("", "/") or parts.query or parts.fragment:
+        raise ValueError(
+            f"{where}: {url!r}: give the server alone, without a path: {parts.scheme}://{parts.netloc}"
+        )
