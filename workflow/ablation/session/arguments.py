@@ -37,9 +37,9 @@ def check_arguments(
 ) -> dict[str, Any]:
     """Try every argument of a study, and the whole command of every arm, on the parser of the server's vLLM.
 
-    `written` maps where arguments stand (for the message) to them, `python` is the server's (see Python). One process for the
-    whole study. Returns {"checked": number of arguments}, with a "warning" where this vLLM's parser cannot be built
-    here and nothing was checked. Raises StudyError naming field, value and the nearest known name of every fault.
+    `written` maps where arguments stand (for the message) to them, `python` is the server's (see Python). One process
+    for the whole study. Returns {"checked": number of arguments}, with a "warning" where this vLLM's parser cannot be
+    built here and nothing was checked. Raises StudyError naming field, value and the nearest known name of every fault.
     """
     arguments = {
         f"{where}.{name}": (name, value)
