@@ -6,22 +6,22 @@ import os
 import time
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
 from ablation.client.load import LoadError, ServerDied, drive
 from ablation.evidence import classify, collect, reached, tail
-from ablation.places import HOME, executable
 from ablation.plan.plan import Plan
 from ablation.probe.text import summary
-from ablation.session.environment import scrub, secrets, server_environment
+from ablation.session.environment import scrub
 from ablation.session.hardware import describe_hardware
+from ablation.session.launcher import hidden_values, open_server
+from ablation.session.load import load_spec
 from ablation.session.lock import host_lock
 from ablation.session.progress import Progress
 from ablation.session.server import Server, ServerError
-from ablation.session.session import LOCK_PATIENCE_S, check_disk, load_spec
+from ablation.session.session import LOCK_PATIENCE_S, check_disk
 from ablation.session.store import Store, write_json
 from ablation.session.versions import workflow_versions
 from ablation.study.config import Study
@@ -71,9 +71,13 @@ def _try(
     shell: Mapping[str, str],
 ) -> dict[str, Any]:
     folder = store.new_launch(probe["probe_hash"])
-    hidden = secrets(shell, study.server.pass_env)
+    hidden = hidden_values(study, shell)
     started, begin = datetime.now(UTC), time.monotonic()
-    server = _server(study, probe, folder, lock_fd, watched, shell)
+    server = open_server(
+        study, probe, folder, lock_fd=lock_fd, watched=watched, shell=shell, say=progress.say
+    )
+    if not isinstance(server, Server):
+        raise ServerError("a probe launches a server: not with server.launch.kind: endpoint")
     ready_s: float | None = None
     answers = {"requests": probe["load"]["requests"], "answered": 0, "first_error": None}
     with server:
@@ -104,30 +108,6 @@ def _try(
     write_json(folder / PROBE_FILE, record)
     progress.say(record["text"])
     return record
-
-
-def _server(
-    study: Study,
-    probe: Plan,
-    folder: Path,
-    lock_fd: int,
-    watched: Sequence[int],
-    shell: Mapping[str, str],
-) -> Server:
-    env = server_environment(shell, probe["env"], study.server.pass_env)
-    if study.server.kind == "reference":
-        env["PYTHONPATH"] = str(HOME / "workflow")
-    return Server(
-        [executable(probe["command"][0]), *probe["command"][1:]],
-        env=env,
-        folder=folder,
-        served_model=probe["model"],
-        host=study.server.host,
-        port=study.server.port,
-        lock_fd=lock_fd,
-        watched=watched,
-        stop_timeout_s=study.server.stop_timeout_s,
-    )
 
 
 def _ask(study: Study, probe: Plan, server: Server) -> dict[str, Any]:
