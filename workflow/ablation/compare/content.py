@@ -77,7 +77,8 @@ def _differing(first: Finished, second: Finished, differing: list[Fact]) -> Sect
         section.sentences.append(
             "The arms are not told the same: an arm of the same name is another treatment in each study."
         )
-    section.tables = [_facts_table("differences", "What differs", first, second, differing)]
+    if differing:
+        section.tables = [_facts_table("differences", "What differs", first, second, differing)]
     return section
 
 
