@@ -83,6 +83,10 @@ def test_good_arguments_pass_and_are_counted(python):
             {"max-modle-len": 2048},
             "server.args.max-modle-len: 2048: vLLM 0.32.0: unknown argument; did you mean 'max-model-len'?",
         ),
+        (
+            {"max-model": 2048},
+            "server.args.max-model: 2048: vLLM 0.32.0: no argument's whole name; did you mean 'max-model-len'?",
+        ),
         ({"max-model-len": "4k"}, "server.args.max-model-len: '4k': vLLM 0.32.0: invalid size value"),
         ({"dtype": "float31"}, "server.args.dtype: 'float31'"),
         ({"dtype": "float31"}, "did you mean 'float32'?"),
@@ -173,6 +177,8 @@ def test_wrong_arguments_are_refused_by_vllms_own_parser():
         "compilation-config": {"levle": 3},
         "enforce-eager": 3,
         "kv-cache-dtype": False,
+        "max-num-batched-token": 8,
+        "compilation-config.levle": 3,
     }
     with pytest.raises(StudyError) as error:
         check(str(VLLM), server=server(**wrong))
@@ -185,6 +191,8 @@ def test_wrong_arguments_are_refused_by_vllms_own_parser():
     assert "levle" in lines["server.args.compilation-config"]
     assert "takes no such value: '3'" in lines["server.args.enforce-eager"]
     assert "has no --no- form" in lines["server.args.kv-cache-dtype"]
+    assert "did you mean 'max-num-batched-tokens'?" in lines["server.args.max-num-batched-token"]
+    assert "levle" in lines["server.args.compilation-config.levle"]
 
 
 @pytest.mark.vllm

@@ -98,6 +98,10 @@ def judge(
     """(message, nearest known name or value) of one argument; (None, None) where it is accepted."""
     option = "--" + name.replace("_", "-")
     message, made = said(parser, flags)
+    if message is None and option.split(".")[0] not in known:
+        # argparse takes the beginning of a name for the name; another version may know another one.
+        whole = [other[2:] for other in known if other.startswith(option)]
+        return "no argument's whole name", whole[0] if whole else None
     if message is None:
         found: tuple[str | None, str | None] = (None, None)
         with contextlib.suppress(
