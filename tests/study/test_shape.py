@@ -109,6 +109,39 @@ def test_a_format_whose_size_is_not_known():
     assert footprint(found, Parallel()).weights_bytes is None
 
 
+def weights_gb(**config: object) -> float | None:
+    plain = {
+        "num_attention_heads": 8, "num_hidden_layers": 4, "hidden_size": 1024, "intermediate_size": 4096,
+        "vocab_size": 1000, "tie_word_embeddings": True,
+    }  # fmt: skip
+    found = shape_of(plain | config, "here")
+    assert found is not None
+    of = footprint(found, Parallel()).weights_bytes
+    return of if of is None else of / 1e9
+
+
+def test_what_is_not_there_is_not_counted():
+    """A lower bound must not be too high: it refuses."""
+    gated, plain = weights_gb(hidden_act="silu"), weights_gb(hidden_act="relu2")
+    assert gated is not None
+    assert plain is not None
+    assert gated - plain == pytest.approx(4 * 1024 * 4096 * 2 / 1e9)
+    all_layers = weights_gb(num_local_experts=16)
+    half = weights_gb(num_local_experts=16, interleave_moe_layer_step=2)
+    assert all_layers is not None
+    assert half is not None
+    assert all_layers - half == pytest.approx(2 * 15 * 3 * 1024 * 4096 * 2 / 1e9)
+    # Experts that no layer has
+    assert weights_gb(n_routed_experts=8, first_k_dense_replace=4) == weights_gb()
+
+
+@pytest.mark.parametrize(
+    "other", [{"mamba_d_state": 16}, {"layer_types": ["linear_attention", "full_attention"]}]
+)
+def test_layers_that_are_not_attention_leave_the_size_open(other):
+    assert weights_gb(**other) is None
+
+
 @pytest.mark.parametrize(
     "change", [{"sliding_window": 4096}, {"layer_types": ["linear_attention", "full_attention"]}]
 )

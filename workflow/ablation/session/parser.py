@@ -160,7 +160,8 @@ def check_value(
     ]
     if not names or str in kinds or value.upper() in (member.upper() for member in names):
         return None, None
-    return f"unknown value (known: {', '.join(sorted(names))})", nearest(value.upper(), names)
+    near = nearest(value.upper(), names)
+    return "unknown value" if near else f"unknown value; known: {', '.join(sorted(names))}", near
 
 
 def nearest(word: str, known: list[str]) -> str | None:

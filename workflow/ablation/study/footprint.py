@@ -91,7 +91,7 @@ def _weights_bytes(
 
 
 def _modules(shape: Shape, parallel: Parallel, layer: int) -> list[tuple[str, float]]:
-    """(module, parameters on one GPU) of a layer's linear layers. MLPs are taken to be gated (three matrices)."""
+    """(module, parameters on one GPU) of a layer's linear layers. The gate and the router are left out."""
     tensor, hidden = parallel.tensor, shape.hidden
     modules: list[tuple[str, float]] = []
     if shape.kv_lora:
@@ -109,13 +109,13 @@ def _modules(shape: Shape, parallel: Parallel, layer: int) -> list[tuple[str, fl
         modules.append(("self_attn.o_proj", query + keys))
     # Which layers are dense matters only where a format names layers; they are taken to be the first.
     if layer < shape.dense_layers:
-        modules.append(("mlp.down_proj", 3 * hidden * shape.intermediate / tensor))
+        modules.append(("mlp.down_proj", shape.mlp_matrices * hidden * shape.intermediate / tensor))
         return modules
     # Whole experts are spread over tensor x data ranks, cut ones over the tensor ranks.
     ranks = tensor * parallel.data if parallel.experts_whole else tensor
-    routed = shape.experts * 3 * hidden * shape.moe_intermediate / ranks
+    routed = shape.experts * shape.mlp_matrices * hidden * shape.moe_intermediate / ranks
     modules.append(("mlp.experts.0.down_proj", routed))
     if shape.shared_intermediate:
-        shared = 3 * hidden * shape.shared_intermediate / tensor
+        shared = shape.mlp_matrices * hidden * shape.shared_intermediate / tensor
         modules.append(("mlp.shared_experts.down_proj", shared))
     return modules

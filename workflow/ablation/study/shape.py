@@ -15,6 +15,11 @@ from ablation.study.load import StudyError
 
 GIB = 2**30
 BF16_BYTES = 2.0
+KEY_VALUE_LAYERS = {"full_attention", "sliding_attention", "chunked_attention"}
+# Fields of models whose layers are not all attention: what those take is not known here.
+OTHER_LAYERS = ("mamba_d_state", "ssm_cfg", "hybrid_override_pattern", "linear_num_value_heads")
+# MLPs of two matrices; with every other activation they are taken to be gated, of three.
+UNGATED = {"relu", "relu2", "gelu", "gelu_new", "gelu_fast", "quick_gelu"}
 
 
 @dataclass(frozen=True)
@@ -52,6 +57,7 @@ class Shape:
     kv_heads: int
     head_dim: int
     intermediate: int
+    mlp_matrices: int
     vocabulary: int
     tied: bool
     experts: int
@@ -120,6 +126,7 @@ def shape_of(config: Mapping[str, Any], source: str) -> Shape | None:
     if dense_layers == layers:
         experts = 0  # stated, but no layer has them
     moe_intermediate = number("moe_intermediate_size", "intermediate_size") if experts else 0
+    weights = _weights(config.get("quantization_config") or text.get("quantization_config"))
     attention: Attention = "mha" if kv_heads == heads else "gqa"
     if kv_lora:
         attention = "sparse-mla" if text.get("index_topk") else "mla"
@@ -130,7 +137,8 @@ def shape_of(config: Mapping[str, Any], source: str) -> Shape | None:
         heads=heads,
         kv_heads=kv_heads,
         head_dim=number("head_dim", default=hidden // heads),
-        intermediate=number("intermediate_size"),
+        intermediate=number("intermediate_size_mlp", "intermediate_size"),
+        mlp_matrices=2 if text.get("hidden_act") in UNGATED else 3,
         vocabulary=number("vocab_size"),
         tied=bool(text.get("tie_word_embeddings", config.get("tie_word_embeddings", False))),
         experts=experts,
@@ -149,24 +157,33 @@ def shape_of(config: Mapping[str, Any], source: str) -> Shape | None:
         index_dim=number("index_head_dim"),
         vision_parameters=_vision(config.get("vision_config")),
         full_attention=_full_attention(text),
-        weights=_weights(config.get("quantization_config") or text.get("quantization_config")),
+        weights=weights if _attention_only(text) else replace(weights, bytes_each=None),
         source=source,
     )
 
 
 def _dense_layers(text: Mapping[str, Any], layers: int) -> int:
-    """Layers without experts: the first ones (DeepSeek), or those named or skipped (Qwen)."""
-    if text.get("first_k_dense_replace") is not None:
-        return min(int(text["first_k_dense_replace"]), layers)
+    """Layers without experts: the first ones (DeepSeek), or those named or skipped (Qwen, Llama 4)."""
     dense = set(text.get("mlp_only_layers") or [])
-    step = int(text.get("decoder_sparse_step") or 1)
+    dense |= set(range(int(text.get("first_k_dense_replace") or 0)))
+    steps = (
+        text.get(name)
+        for name in ("decoder_sparse_step", "interleave_moe_layer_step", "moe_layer_freq")
+    )
+    step = next((size for size in steps if isinstance(size, int) and size > 0), 1)
     return sum(1 for i in range(layers) if i in dense or (i + 1) % step)
 
 
 def _full_attention(text: Mapping[str, Any]) -> bool:
     kinds = set(text.get("layer_types") or ["full_attention"])
     windowed = text.get("sliding_window") and text.get("use_sliding_window", True)
-    return kinds == {"full_attention"} and not windowed
+    return kinds == {"full_attention"} and not windowed and _attention_only(text)
+
+
+def _attention_only(text: Mapping[str, Any]) -> bool:
+    return set(text.get("layer_types") or []) <= KEY_VALUE_LAYERS and not any(
+        text.get(name) for name in OTHER_LAYERS
+    )
 
 
 def _vision(config: Mapping[str, Any] | None) -> int:
