@@ -38,6 +38,10 @@ def finished(tmp_path_factory):
     default["models"] = {
         name: default["models"][name] for name in ("llama-mini", "deepseek-sparse-mini")
     }
+    # The trap: a CPU starts on CPU_ATTN instead, and says so with one INFO line. No expression asks for proof.
+    default["factor"]["arms"]["triton"] = {"args": {"attention-backend": "TRITON_ATTN"}}
+    # One probe of the model that cannot run.
+    default["models"]["deepseek-sparse-mini"] = {"arms": ["on"]}
     (folder / "study.yaml").write_text(yaml.safe_dump(default))
     files = [
         "-s",
@@ -48,7 +52,7 @@ def finished(tmp_path_factory):
         str(folder / "study.yaml"),
     ]
     done = subprocess.run(
-        [str(SNAKEMAKE), "--cores", "1", "report", *files],
+        [str(SNAKEMAKE), "--cores", "1", "report", "probe", *files],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -62,6 +66,8 @@ def finished(tmp_path_factory):
 def test_every_run_is_there_and_exact(finished):
     results, _ = finished
     runs = pd.read_parquet(results / "aggregate" / "runs.parquet")
+    assert (runs["arm"] == "triton").sum() == 2
+    runs = runs[runs["arm"] != "triton"]
     assert sorted(zip(runs["arm"], runs["concurrency"], strict=True)) == [
         ("off", 1), ("off", 2), ("on", 1), ("on", 2),
     ]  # fmt: skip
@@ -86,6 +92,30 @@ def test_the_treatment_is_proven_from_the_servers_log(finished):
         assert treatment["passed"] is True
         assert re.search(isa, treatment["text"])
         assert evidence["launches"][-1]["exit"]["how"] == "stopped by the session"
+
+
+def test_a_treatment_that_did_not_happen_fails_its_gate(finished):
+    results, _ = finished
+    runs = pd.read_parquet(results / "aggregate" / "runs.parquet")
+    triton = runs[runs["arm"] == "triton"]
+    assert not triton["usable"].any()
+    assert all("treatment" in gates for gates in triton["gates_failed"])
+    session = json.loads(
+        (results / "sessions" / "llama-mini" / "triton" / "block-1.json").read_text()
+    )
+    launch = session["launches"][-1]
+    assert launch["evidence"]["backends"]["attention"] == ["CPU_ATTN"]
+    assert "cannot use TRITON_ATTN here; CPU_ATTN was used instead" in launch["treatment"]["text"]
+    assert launch["failure"] is None
+
+
+def test_a_probe_of_what_cannot_run(finished):
+    results, output = finished
+    probe = json.loads((results / "probes" / "deepseek-sparse-mini" / "on.json").read_text())
+    assert probe["failure"]["id"] == "sparse-attention-unsupported"
+    assert probe["stage"] == "weights"
+    assert (probe["outcome"], probe["stale"]) == ("failed", False)
+    assert "died while loading the weights: sparse attention unsupported" in output
 
 
 def test_the_report_says_what_could_not_run_and_why(finished):

@@ -60,7 +60,7 @@ CLASSES: tuple[FailureClass, ...] = (
         "aiter-head-count",
         r"Aiter MLA only supports|nhead=\d+ not supported|requires a positive multiple of 16 heads",
         "AITER's MLA kernels do not support this number of heads per GPU",
-        "change the tensor-parallel size, or leave VLLM_ROCM_USE_AITER_MLA at 0",
+        "change the tensor-parallel size, or set VLLM_ROCM_USE_AITER_MLA=0",
     ),
     _class(
         "aiter-no-kernel",

@@ -1,4 +1,4 @@
-"""Generates config/README.md, docs/support.md and workflow/schemas/*.schema.json from their sources: `make docs`."""
+"""Generates config/README.md, docs/{support,failures}.md and the JSON schemas from their sources: `make docs`."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from annotated_types import Ge, Gt, Le, Lt, MinLen
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from ablation.evidence.document import failures_document
 from ablation.study import (
     accuracy,
     arms,
@@ -94,6 +95,7 @@ def documents() -> dict[Path, str]:
     return {
         ROOT / "config" / "README.md": readme,
         ROOT / "docs" / "support.md": table.support_document(ROOT),
+        ROOT / "docs" / "failures.md": failures_document(),
         schemas / "study.schema.json": _schema(config.Study),
         schemas / "models.schema.json": _schema(catalogue.Catalogue),
     }
