@@ -30,9 +30,11 @@ The gate `treatment` fails where the log speaks against the arm:
 | any variable | the server knows it |
 
 On a CPU `attention-backend: TRITON_ATTN` starts on CPU_ATTN with one line of INFO, and `AMX_MLA` on CPU_MLA without
-a word where the CPU lacks AMX: both fail. A treatment that happened and changed nothing is not a failure: where the logs of two arms do not differ, the report
-and its verdict say so. Evidence is read from the kept log each time a session's file or a run is derived: correcting an
-expression costs no measurement.
+a word where the CPU lacks AMX: both fail.
+
+A treatment that happened and changed nothing is not a failure: where the logs of two arms do not differ, the report
+and its verdict say so. Evidence is read from the kept log each time a session's file or a run is derived: correcting
+an expression costs no measurement.
 
 ## Probes
 
