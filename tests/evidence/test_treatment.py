@@ -4,7 +4,8 @@ import pytest
 
 from ablation.evidence.difference import differ, unchanged
 from ablation.evidence.expectations import engine, findings
-from ablation.evidence.launch import collect, reread
+from ablation.evidence.launch import collect, rejudge, reread
+from ablation.evidence.lines import once
 from ablation.evidence.treatment import treatment
 from ablation.run.derive import treatment_gate
 from ablation.study.config import Arm
@@ -155,4 +156,13 @@ def test_a_log_is_read_anew(tmp_path):
     assert again["treatment"]["passed"] is True
     assert again["evidence"]["backends"]["attention"] == ["AMX_MLA"]
     assert again["failure"] is None
-    assert reread(old, tmp_path / "gone.log", Arm(evidence="AMX_MLA")) == old
+    assert rejudge(old, path, Arm(evidence="AMX_MLA"))["treatment"] == again["treatment"]
+    for function in (reread, rejudge):
+        assert function(old, tmp_path / "gone.log", Arm(evidence="AMX_MLA")) == old
+
+
+def test_what_a_verbose_library_repeats_is_read_once():
+    noise = "onednn_verbose,v1,primitive,exec:check,unused argument (80)\n"
+    log = AMX + noise * 500
+    assert once(log).count(noise) == 1
+    assert collect(log, Arm(evidence="unused argument"))["treatment"]["found"] == [noise.strip()]

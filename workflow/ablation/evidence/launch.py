@@ -16,6 +16,7 @@ from ablation.evidence.backends import (
 from ablation.evidence.causes import classify
 from ablation.evidence.expectations import engine
 from ablation.evidence.jit import jit, untuned
+from ablation.evidence.lines import once
 from ablation.evidence.stages import stages
 from ablation.evidence.treatment import treatment
 from ablation.study.config import Arm
@@ -34,7 +35,8 @@ def collect(
                 launches measured before lack it
     failure     {"id", "words", "remedy", "line", "stage"}, or None
     """
-    failure = classify(log, ended=ended)
+    failure, kernels = classify(log, ended=ended), untuned(log)
+    log = once(log)
     return {
         "stages": stages(log),
         "backends": named_lines(log)[:MOST_LINES],
@@ -47,7 +49,7 @@ def collect(
             "fallbacks": fallbacks(log)[:MOST_LINES],
             "overrides": overrides(log)[:MOST_LINES],
             "jit": jit(log),
-            "untuned": untuned(log),
+            "untuned": kernels,
         },
         "failure": failure.as_dict() if failure else None,
     }
@@ -60,8 +62,24 @@ def reread(
 
     As it was recorded where its log is gone.
     """
+    text = _read(log)
+    return (
+        dict(launch)
+        if text is None
+        else dict(launch) | collect(text, arm, arms, launch.get("exit"))
+    )
+
+
+def rejudge(launch: Mapping[str, Any], log: Path, arm: Arm) -> dict[str, Any]:
+    """A launch with only its treatment judged anew. As it was recorded where its log is gone."""
+    text = _read(log)
+    return (
+        dict(launch) if text is None else dict(launch) | {"treatment": treatment(once(text), arm)}
+    )
+
+
+def _read(log: Path) -> str | None:
     try:
-        text = log.read_text(encoding="utf-8", errors="replace")
+        return log.read_text(encoding="utf-8", errors="replace")
     except OSError:
-        return dict(launch)
-    return dict(launch) | collect(text, arm, arms, launch.get("exit"))
+        return None

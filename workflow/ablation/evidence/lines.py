@@ -32,6 +32,11 @@ def level(line: str) -> str:
     return match.group(1) if match else ""
 
 
+def once(log: str) -> str:
+    """Each line once, at its first place: a verbose library says the same thousands of times."""
+    return "\n".join(dict.fromkeys(log.splitlines())) + "\n"
+
+
 def matching(log: str, pattern: re.Pattern[str]) -> list[str]:
     """Distinct plain lines that match, in order, cut to a readable width."""
     found = (plain(line)[:400] for line in log.splitlines() if pattern.search(line))

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ablation.client.record import read_record
-from ablation.evidence import reread
+from ablation.evidence import rejudge
 from ablation.roofline.launch import run_roofline
 from ablation.run.decode import decode
 from ablation.run.gates import Thresholds, judge
@@ -45,7 +45,7 @@ def derive_run(
     launch = store.launch(record.run_json["launch_id"])
     folder = store.folder / launch["launch_id"]
     if arm is not None:
-        launch = reread(launch, folder / LOG_FILE, arm)
+        launch = rejudge(launch, folder / LOG_FILE, arm)
     objectives = {name: value for name, value in slo.items() if value is not None}
     rows = decode(record)
     summary = summarise(rows, record.run_json, objectives)
