@@ -35,7 +35,7 @@ _BEGUN: tuple[tuple[Stage, re.Pattern[str]], ...] = (
     (
         "under_load",
         re.compile(
-            r'"POST /v1/(?:chat/)?completions|Avg prompt throughput: [\d.]*[1-9]|Added request'
+            r'"POST /v1/(?:chat/)?completions|Avg prompt throughput: [\d.]*[1-9]|Added request|num_running_reqs=[1-9]'
         ),
     ),
     ("ready", re.compile(r"Application startup complete")),
