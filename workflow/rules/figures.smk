@@ -193,6 +193,41 @@ use rule throughput_figure as startup_figure with:
         figure="startup",
 
 
+use rule throughput_figure as energy_figure with:
+    input:
+        arms="<results>/statistics/arms.parquet",
+        runs="<results>/aggregate/runs.parquet",
+    output:
+        svg=report(
+            "<results>/figures/energy.svg",
+            category=CATEGORY,
+            caption="../report/energy.rst",
+            labels=FIGURES["energy"].labels,
+        ),
+        png="<results>/figures/energy.png",
+    log:
+        "<logs>/figures/energy.log",
+    params:
+        figure="energy",
+
+
+use rule throughput_figure as roofline_figure with:
+    input:
+        runs="<results>/aggregate/runs.parquet",
+    output:
+        svg=report(
+            "<results>/figures/roofline.svg",
+            category=CATEGORY,
+            caption="../report/roofline.rst",
+            labels=FIGURES["roofline"].labels,
+        ),
+        png="<results>/figures/roofline.png",
+    log:
+        "<logs>/figures/roofline.log",
+    params:
+        figure="roofline",
+
+
 rule figures:
     input:
         expand("<results>/figures/{figure}.{format}", figure=FIGURES, format=["svg", "png"]),

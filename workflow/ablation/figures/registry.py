@@ -120,6 +120,22 @@ FIGURES: dict[str, Entry] = {
         source="sessions/{model}/{arm}/block-{block}.json",
         section="sessions",
     ),
+    "energy": Entry(
+        title="Energy per output token, and power",
+        alt="Energy per output token and mean power by concurrency and arm, two panels a model; the numbers "
+        "stand in the tables of energy",
+        inputs={"arms": inputs.table, "runs": inputs.table},
+        source="statistics/arms.parquet and aggregate/runs.parquet",
+        section="energy",
+    ),
+    "roofline": Entry(
+        title="Throughput under its bounds",
+        alt="Achieved output throughput by concurrency and arm below the bounds by memory bandwidth and by "
+        "arithmetic; the numbers stand in the tables of bounds",
+        inputs={"runs": inputs.table},
+        source="aggregate/runs.parquet",
+        section="roofline",
+    ),
 }
 
 

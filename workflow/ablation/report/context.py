@@ -13,7 +13,7 @@ from ablation.accuracy.verdicts import carry
 from ablation.evidence.difference import unchanged
 from ablation.figures.registry import FIGURES
 from ablation.report import accuracy as answers
-from ablation.report import doubt, launch, provenance, results, spread
+from ablation.report import doubt, energy, launch, provenance, results, spread
 from ablation.report.content import Figure, Section
 from ablation.report.limit import limit, limit_figures
 from ablation.report.treatment import treatment
@@ -63,6 +63,7 @@ def build_context(
         results.latencies(plan, comparisons),
         results.findings(plan, comparisons),
         *(section for section in optional if section is not None),
+        *energy.sections(plan, sessions, runs, arms, comparisons),
         doubt.gates(plan, runs),
         treatment(plan, sessions),
         doubt.constraints(plan, probes),

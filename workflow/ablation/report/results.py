@@ -169,7 +169,7 @@ def verdict_cell(row: Mapping[str, Any]) -> Cell:
         detail = f"{int(more):,} more block{'s' if more != 1 else ''}"
     if row.get("accuracy") == "different":
         detail = "; ".join(filter(None, [detail, "answers differ"]))
-    return Cell(text, kind=text, detail=detail)
+    return Cell(METRICS[row["metric"]].word(text), kind=text, detail=detail)
 
 
 def _p(value: float) -> Cell:

@@ -1,0 +1,113 @@
+"""Achieved output throughput under its two bounds, one panel a model; or why there is no bound."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Mapping
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter
+from pandas import DataFrame
+
+from ablation.figures.energy import TITLE_WIDTH, axis_of_levels, marks, missing
+from ablation.figures.style import (
+    INK,
+    MOST_TICKS,
+    MUTED,
+    arm_styles,
+    literal,
+    look,
+    notice,
+    panels,
+    watermark,
+)
+from ablation.statistics.metrics import PRIMARY
+
+MEMORY = "roofline_memory_tok_s"
+COMPUTE = "roofline_compute_tok_s"
+# Arms whose bounds differ by less (achieved concurrency is never quite the same) share one line.
+SAME = 1.02
+# Under a point, one line an arm: more are in the tables.
+MOST_SHARES = 4
+
+
+def draw(plan: Mapping[str, Any], *, runs: DataFrame) -> Figure:
+    """Means over usable launches, with the share of the memory bound at each point where there are few."""
+    told = runs[runs["usable"].astype(bool)] if len(runs) else runs
+    told = told[told[MEMORY].notna()] if MEMORY in told else told.iloc[:0]
+    models = [m for m in plan["models"] if len(told) and (told["model"] == m).any()]
+    with look():
+        figure, axes = panels(max(len(models), 1))
+        if not models:
+            notice(axes[0], missing("Bounds of throughput", runs, "roofline_text"))
+        for ax, model in zip(axes, models, strict=False):
+            _panel(ax, plan, model, told[told["model"] == model])
+        if models:
+            gpus = "; ".join(
+                dict.fromkeys(str(text).split(" (")[0] for text in told["roofline_text"])
+            )
+            words = (
+                f"Concurrency (requests in flight). {gpus}. Memory: active weights and KV cache read once a "
+                "decode step at the peak bandwidth. Arithmetic: 2 operations a parameter and token, prompts "
+                "included, at the dense peak. Percentages: of the memory bound, in the legend's order."
+            )
+            width = int(14.5 * figure.get_figwidth())
+            figure.supxlabel(literal(textwrap.fill(words, width)), fontsize=9, color=MUTED)
+        watermark(figure, plan)
+    return figure
+
+
+def _panel(ax: Axes, plan: Mapping[str, Any], model: str, runs: DataFrame) -> None:
+    name = str(plan["models"][model].get("title") or model)
+    ax.set_title(literal(textwrap.fill(name, TITLE_WIDTH)))
+    ax.set_ylabel("Output throughput (tok/s)")
+    means = runs.groupby(["arm", "concurrency"])[[PRIMARY, MEMORY, COMPUTE]].mean()
+    _bounds(ax, means, plan)
+    shares: dict[float, list[str]] = {}
+    for arm, style in arm_styles(plan).items():
+        if arm not in means.index.get_level_values("arm"):
+            continue
+        own = means.loc[arm].sort_index()
+        look_of = {k: v for k, v in marks(style).items() if k != "capsize"}
+        ax.plot(own.index, own[PRIMARY], label=literal(style.label), **look_of)
+        for level, share in (100 * own[PRIMARY] / own[MEMORY]).items():
+            shares.setdefault(float(str(level)), []).append(f"{share:.0f} %")
+    if len(plan["levels"]) <= MOST_TICKS:
+        lowest = means[PRIMARY].groupby("concurrency").min()
+        for level, words in shares.items():
+            ax.annotate(
+                "\n".join(words[:MOST_SHARES]),
+                (level, lowest[level]),
+                xytext=(0, -7),
+                textcoords="offset points",
+                ha="center",
+                va="top",
+                fontsize=8,
+            )
+    axis_of_levels(ax, [int(level) for level in plan["levels"]])
+    ax.set_yscale("log")
+    ax.set_ylim(bottom=float(means[PRIMARY].min()) / 3)
+    ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
+    ax.legend(loc="lower right", fontsize=8.5)
+
+
+def _bounds(ax: Axes, means: DataFrame, plan: Mapping[str, Any]) -> None:
+    """Both bounds: one line each where the arms share them, else one an arm."""
+    for column, words, line in (
+        (MEMORY, "bound by memory bandwidth", "-"),
+        (COMPUTE, "bound by arithmetic", ":"),
+    ):
+        levels = means[column].groupby("concurrency")
+        if bool((levels.max() <= SAME * levels.min()).all()):
+            shared = levels.mean().sort_index()
+            ax.plot(shared.index, shared, color=INK, linestyle=line, linewidth=2, label=words)
+            continue
+        styles = arm_styles(plan)
+        for arm in dict.fromkeys(means.index.get_level_values("arm")):
+            own = means.loc[arm][column].sort_index()
+            label = f"{words}, {literal(styles[arm].label)}"
+            ax.plot(
+                own.index, own, color=styles[arm].color, linestyle=line, linewidth=2, label=label
+            )
