@@ -79,6 +79,17 @@ def test_not_asked_for(tmp_path):
     assert "telemetry.enabled: false" in watch.evidence(0.0)["text"]
 
 
+def test_an_endpoint_is_not_sampled_and_cannot_be_made_to(tmp_path):
+    with Watch(tmp_path, Telemetry(), CUDA, why_not="it is elsewhere") as watch:
+        assert not psutil.Process().children()
+    assert watch.evidence(0.0)["text"] == "not observed: it is elsewhere"
+    with (
+        pytest.raises(TelemetryError, match="it is elsewhere"),
+        Watch(tmp_path, Telemetry(enabled=True), CUDA, why_not="it is elsewhere"),
+    ):
+        pass
+
+
 def test_a_sampler_that_is_killed_costs_only_its_samples(smi):
     with Watch(smi, Telemetry(period_s=0.1), CUDA) as watch:
         (sampler,) = psutil.Process().children()

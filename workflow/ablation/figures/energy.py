@@ -9,32 +9,31 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, NullFormatter, NullLocator
+from matplotlib.ticker import FuncFormatter, NullFormatter
 from pandas import DataFrame
 
-from ablation.figures.style import (
-    MUTED,
-    ArmStyle,
-    arm_styles,
-    literal,
-    look,
-    notice,
-    panels,
-    tick_levels,
-    watermark,
+from ablation.figures.layout import (
+    MOST_PANELS,
+    dodge,
+    errors,
+    foot,
+    keep,
+    level_axis,
+    model_title,
+    models_of,
+    of_launches,
 )
+from ablation.figures.style import ArmStyle, arm_styles, literal, look, notice, panels, watermark
 from ablation.statistics.metrics import ENERGY, METRICS
 
 POWER = "power_mean_w"
-DODGE = 1.045
-TITLE_WIDTH = 44
-PLAIN = FuncFormatter(lambda value, _: f"{value:g}")
+PLAIN = FuncFormatter(lambda value, _: f"{value:,g}")
 
 
 def draw(plan: Mapping[str, Any], *, arms: DataFrame, runs: DataFrame) -> Figure:
     """Left: mean energy per output token over launches with its t interval. Right: mean power in the window."""
     told = arms[(arms["metric"] == ENERGY) & (arms["n"] > 0)] if not arms.empty else arms
-    models = [] if told.empty else [m for m in plan["models"] if (told["model"] == m).any()]
+    models, left_out = keep(models_of(plan, told), MOST_PANELS // 2, "models")
     with look():
         figure, axes = panels(max(2 * len(models), 1))
         if not models:
@@ -44,12 +43,12 @@ def draw(plan: Mapping[str, Any], *, arms: DataFrame, runs: DataFrame) -> Figure
             _power(axes[2 * i + 1], plan, runs[runs["model"] == model])
         if models:
             confidence = 100 * float(plan["design"]["confidence"])
-            figure.supxlabel(
-                f"Concurrency (requests in flight). Left, bars: {confidence:g} % t interval of the mean over "
-                "server launches.\nRight, bars: lowest to highest launch. All devices of the server, prompts "
-                "included.",
-                fontsize=9,
-                color=MUTED,
+            foot(
+                figure,
+                "All devices of the server, over each run's window, prompts included.",
+                f"Left, bars: {confidence:g} % t interval of the mean over server launches.",
+                "Right, bars: lowest to highest launch.",
+                left_out,
             )
         watermark(figure, plan)
     return figure
@@ -64,23 +63,13 @@ def missing(what: str, runs: DataFrame, column: str) -> str:
     return literal(textwrap.fill(f"{what}: {why}.", 84))
 
 
-def axis_of_levels(ax: Axes, levels: list[int]) -> None:
-    """A logarithmic axis of concurrencies, with ticks at real levels only."""
-    ax.set_xscale("log")
-    ticks = tick_levels(levels)
-    ax.set_xticks(ticks, [str(tick) for tick in ticks])
-    ax.xaxis.set_minor_locator(NullLocator())
-    ax.set_xlim(min(levels) / 1.3, max(levels) * 1.3)
-
-
 def marks(style: ArmStyle) -> dict[str, Any]:
-    """How an arm's points, line and bars look."""
+    """How an arm's points and line look."""
     return {
         "color": style.color,
         "marker": style.marker,
         "linestyle": style.line,
         "markersize": 5,
-        "capsize": 3,
         "linewidth": 1.5,
         "markeredgecolor": "white",
         "markeredgewidth": 0.6,
@@ -88,30 +77,25 @@ def marks(style: ArmStyle) -> dict[str, Any]:
 
 
 def _energy(ax: Axes, plan: Mapping[str, Any], model: str, rows: DataFrame) -> None:
-    name = str(plan["models"][model].get("title") or model)
-    ax.set_title(literal(textwrap.fill(name, TITLE_WIDTH)))
+    ax.set_title(model_title(plan, model))
     ax.set_ylabel(f"{METRICS[ENERGY].title.capitalize()} (J)")
-    lowest, highest = np.inf, 0.0
-    for i, (arm, style) in enumerate(arm_styles(plan).items()):
+    styles = arm_styles(plan)
+    for i, (arm, style) in enumerate(styles.items()):
         own = rows[rows["arm"] == arm].sort_values("concurrency")
-        if own.empty:
-            continue
-        mean = own["mean"].to_numpy(dtype=float)
-        lengths = np.array([mean - own["low"], own["high"] - mean], dtype=float)
-        least, most = own["n"].min(), own["n"].max()
-        n = f"{least}" if least == most else f"{least} to {most}"
-        ax.errorbar(
-            own["concurrency"].to_numpy(dtype=float) * DODGE**i,
-            mean,
-            yerr=np.where(np.isfinite(lengths), np.abs(lengths), 0.0),
-            label=f"{literal(style.label)}, n = {n}",
-            **marks(style),
-        )
-        lowest, highest = min(lowest, float(mean.min())), max(highest, float(mean.max()))
-    axis_of_levels(ax, [int(level) for level in plan["levels"]])
+        if len(own):
+            ax.errorbar(
+                dodge(own["concurrency"], i, len(styles)),
+                own["mean"].to_numpy(dtype=float),
+                yerr=errors(own["mean"], own["low"], own["high"]),
+                label=f"{literal(style.label)}, {of_launches(own['n'])}",
+                capsize=3,
+                **marks(style),
+            )
+    level_axis(ax, [int(level) for level in plan["levels"]])
     # Batching makes a token many times cheaper: on a linear axis the arms would lie on each other where it does.
     ax.set_yscale("log")
     # An interval from two launches may be many times the mean: the means must stay readable.
+    lowest, highest = float(rows["mean"].min()), float(rows["mean"].max())
     ax.set_ylim(lowest / 1.5, highest * 1.5)
     ax.yaxis.set_major_formatter(PLAIN)
     ax.yaxis.set_minor_formatter(PLAIN if highest < 20 * lowest else NullFormatter())
@@ -121,17 +105,17 @@ def _energy(ax: Axes, plan: Mapping[str, Any], model: str, rows: DataFrame) -> N
 def _power(ax: Axes, plan: Mapping[str, Any], runs: DataFrame) -> None:
     ax.set_ylabel("Mean power in the window (W)")
     usable = runs[runs["usable"].astype(bool) & runs[POWER].notna()]
-    for i, (arm, style) in enumerate(arm_styles(plan).items()):
+    styles = arm_styles(plan)
+    for i, (arm, style) in enumerate(styles.items()):
         own = usable[usable["arm"] == arm]
-        if own.empty:
-            continue
-        by_level = own.groupby("concurrency")[POWER].agg(["mean", "min", "max"])
-        mean = by_level["mean"].to_numpy(dtype=float)
-        ax.errorbar(
-            by_level.index.to_numpy(dtype=float) * DODGE**i,
-            mean,
-            yerr=np.abs([mean - by_level["min"], by_level["max"] - mean]),
-            **marks(style),
-        )
-    axis_of_levels(ax, [int(level) for level in plan["levels"]])
+        if len(own):
+            by_level = own.groupby("concurrency")[POWER].agg(["mean", "min", "max"])
+            ax.errorbar(
+                dodge(by_level.index, i, len(styles)),
+                np.asarray(by_level["mean"], dtype=float),
+                yerr=errors(by_level["mean"], by_level["min"], by_level["max"]),
+                capsize=3,
+                **marks(style),
+            )
+    level_axis(ax, [int(level) for level in plan["levels"]])
     ax.set_ylim(bottom=0)

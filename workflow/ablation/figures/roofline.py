@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Mapping
 from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter
 from pandas import DataFrame
 
-from ablation.figures.energy import TITLE_WIDTH, axis_of_levels, marks, missing
+from ablation.figures.energy import PLAIN, marks, missing
+from ablation.figures.layout import MOST_PANELS, foot, keep, level_axis, model_title, models_of
 from ablation.figures.style import (
     INK,
     MOST_TICKS,
-    MUTED,
     arm_styles,
     literal,
     look,
@@ -37,7 +35,7 @@ def draw(plan: Mapping[str, Any], *, runs: DataFrame) -> Figure:
     """Means over usable launches, with the share of the memory bound at each point where there are few."""
     told = runs[runs["usable"].astype(bool)] if len(runs) else runs
     told = told[told[MEMORY].notna()] if MEMORY in told else told.iloc[:0]
-    models = [m for m in plan["models"] if len(told) and (told["model"] == m).any()]
+    models, left_out = keep(models_of(plan, told), MOST_PANELS, "models")
     with look():
         figure, axes = panels(max(len(models), 1))
         if not models:
@@ -45,23 +43,21 @@ def draw(plan: Mapping[str, Any], *, runs: DataFrame) -> Figure:
         for ax, model in zip(axes, models, strict=False):
             _panel(ax, plan, model, told[told["model"] == model])
         if models:
-            gpus = "; ".join(
-                dict.fromkeys(str(text).split(" (")[0] for text in told["roofline_text"])
+            texts = (str(text).split(" (")[0] for text in told["roofline_text"])
+            foot(
+                figure,
+                f"{'; '.join(dict.fromkeys(texts))}.",
+                "Memory: active weights and KV cache read once a decode step at the peak bandwidth.",
+                "Arithmetic: 2 operations a parameter and token, prompts included, at the dense peak.",
+                "Percentages: of the memory bound, in the legend's order.",
+                left_out,
             )
-            words = (
-                f"Concurrency (requests in flight). {gpus}. Memory: active weights and KV cache read once a "
-                "decode step at the peak bandwidth. Arithmetic: 2 operations a parameter and token, prompts "
-                "included, at the dense peak. Percentages: of the memory bound, in the legend's order."
-            )
-            width = int(14.5 * figure.get_figwidth())
-            figure.supxlabel(literal(textwrap.fill(words, width)), fontsize=9, color=MUTED)
         watermark(figure, plan)
     return figure
 
 
 def _panel(ax: Axes, plan: Mapping[str, Any], model: str, runs: DataFrame) -> None:
-    name = str(plan["models"][model].get("title") or model)
-    ax.set_title(literal(textwrap.fill(name, TITLE_WIDTH)))
+    ax.set_title(model_title(plan, model))
     ax.set_ylabel("Output throughput (tok/s)")
     means = runs.groupby(["arm", "concurrency"])[[PRIMARY, MEMORY, COMPUTE]].mean()
     _bounds(ax, means, plan)
@@ -70,8 +66,7 @@ def _panel(ax: Axes, plan: Mapping[str, Any], model: str, runs: DataFrame) -> No
         if arm not in means.index.get_level_values("arm"):
             continue
         own = means.loc[arm].sort_index()
-        look_of = {k: v for k, v in marks(style).items() if k != "capsize"}
-        ax.plot(own.index, own[PRIMARY], label=literal(style.label), **look_of)
+        ax.plot(own.index, own[PRIMARY], label=literal(style.label), **marks(style))
         for level, share in (100 * own[PRIMARY] / own[MEMORY]).items():
             shares.setdefault(float(str(level)), []).append(f"{share:.0f} %")
     if len(plan["levels"]) <= MOST_TICKS:
@@ -86,10 +81,10 @@ def _panel(ax: Axes, plan: Mapping[str, Any], model: str, runs: DataFrame) -> No
                 va="top",
                 fontsize=8,
             )
-    axis_of_levels(ax, [int(level) for level in plan["levels"]])
+    level_axis(ax, [int(level) for level in plan["levels"]])
     ax.set_yscale("log")
     ax.set_ylim(bottom=float(means[PRIMARY].min()) / 3)
-    ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
+    ax.yaxis.set_major_formatter(PLAIN)
     ax.legend(loc="lower right", fontsize=8.5)
 
 

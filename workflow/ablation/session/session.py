@@ -150,18 +150,18 @@ def _measure(
     server = open_server(
         study, session, folder, lock_fd=lock_fd, watched=watched, shell=shell, say=progress.say
     )
-    # What this host's GPUs do says nothing of an endpoint's.
-    telemetry = study.telemetry.model_copy(update={"enabled": False}) if visit else study.telemetry
     watch = Watch(
         folder,
-        telemetry,
+        study.telemetry,
         request_for(
-            telemetry,
+            study.telemetry,
             study.hardware.platform,
             session["gpus"],
             server.command,
-            server.environment,
+            # A container's devices are named by the session's variables, not by those of its client.
+            {**server.environment, **session["env"]},
         ),
+        why_not="what this host's devices do says nothing of an endpoint's" if visit else "",
     )
     try:
         with watch, server:

@@ -60,8 +60,11 @@ def request_for(
 class Watch:
     """A sampler beside one launch. Use as a context manager around the server's life."""
 
-    def __init__(self, folder: Path, settings: Telemetry, request: Request) -> None:
-        """`folder` is the launch's: it takes telemetry.parquet."""
+    def __init__(
+        self, folder: Path, settings: Telemetry, request: Request, *, why_not: str = ""
+    ) -> None:
+        """`folder` is the launch's: it takes telemetry.parquet. `why_not`: nothing can be sampled, and why."""
+        self._why_not = why_not
         self._path = folder / FILE
         self._settings = settings
         self._request = request
@@ -73,7 +76,10 @@ class Watch:
         if self._settings.enabled is False:
             self.about["tried"] = ["the study samples nothing (telemetry.enabled: false)"]
             return self
-        self._start()
+        if self._why_not:
+            self.about["tried"] = [self._why_not]
+        else:
+            self._start()
         if self.about["reader"] is None and self._settings.enabled is True:
             self._end()
             raise TelemetryError(
