@@ -12,7 +12,7 @@ MOST_ROWS = 400
 MOST_ROWS_OF_SECTION = 1_200
 MOST_ITEMS = 60
 # Of all figures inside the HTML; with the tables' bounds the page stays below 5 MB.
-MOST_FIGURE_BYTES = 3_200_000
+MOST_FIGURE_BYTES = 3_000_000
 
 
 def limit(
