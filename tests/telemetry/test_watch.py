@@ -79,6 +79,18 @@ def test_not_asked_for(tmp_path):
     assert "telemetry.enabled: false" in watch.evidence(0.0)["text"]
 
 
+def test_a_sampler_that_cannot_even_start_says_its_last_words(tmp_path, monkeypatch):
+    """A module of the sampler's own that this Python cannot import."""
+    package = tmp_path / "json"
+    package.mkdir()
+    (package / "__init__.py").write_text("raise ImportError('no json here')\n")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    with Watch(tmp_path, Telemetry(), CUDA) as watch:
+        pass
+    told = watch.evidence(0.0)["text"]
+    assert told == "not observed: the sampler did not answer: ImportError: no json here"
+
+
 def test_an_endpoint_is_not_sampled_and_cannot_be_made_to(tmp_path):
     with Watch(tmp_path, Telemetry(), CUDA, why_not="it is elsewhere") as watch:
         assert not psutil.Process().children()

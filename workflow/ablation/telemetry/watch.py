@@ -12,11 +12,12 @@ import os
 import select
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 
@@ -70,6 +71,8 @@ class Watch:
         self._request = request
         self._process: subprocess.Popen[bytes] | None = None
         self._heard = b""
+        self._errors: IO[bytes] | None = None
+        self._last_words = ""
         self.about: dict[str, Any] = {"reader": None, "tried": []}
 
     def __enter__(self) -> Watch:
@@ -97,23 +100,28 @@ class Watch:
         self._end()
 
     def _start(self) -> None:
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 (closed when the sampler has ended)
+        paths = [str(HOME / "workflow"), os.environ.get("PYTHONPATH", "")]
         spec = {**vars(self._request), "path": str(self._path.absolute())}
         try:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "ablation.telemetry", json.dumps(spec)],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
-                env=os.environ | {"PYTHONPATH": str(HOME / "workflow")},
+                stderr=self._errors,
+                env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, paths))},
                 start_new_session=True,
             )
         except OSError as error:
+            self._errors.close()
             self.about["tried"] = [f"the sampler did not start: {error}"]
             return
         self._hear(ANSWER_S)
         if self.about["reader"] is None:
-            self.about["tried"] = self.about["tried"] or ["the sampler did not answer"]
             self._end()
+            self.about["tried"] = self.about["tried"] or [
+                f"the sampler did not answer{self._last_words}"
+            ]
 
     def _hear(self, patience_s: float, *, to_the_end: bool = False) -> bool:
         """Take in the sampler's next line, or all of them until it closes. False when it takes too long."""
@@ -146,8 +154,17 @@ class Watch:
         process.wait()
         process.stdout.close()
         self._process = None
+        self._last_words = self._complaint()
         if self.about["reader"] is not None and "samples" not in self.about:
-            self.about["gave_up"] = f"the sampler ended with {process.returncode}"
+            self.about["gave_up"] = f"the sampler ended with {process.returncode}{self._last_words}"
+
+    def _complaint(self) -> str:
+        """The last line of what the sampler complained of, after a colon; empty where it was silent."""
+        assert self._errors is not None
+        self._errors.seek(0)
+        lines = self._errors.read().decode(errors="replace").strip().splitlines()
+        self._errors.close()
+        return f": {lines[-1][:300]}" if lines else ""
 
     def evidence(self, launched_s: float) -> dict[str, Any]:
         """What a launch keeps of its telemetry: how it was read, idle power, energy of the whole launch.
