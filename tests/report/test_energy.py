@@ -20,7 +20,7 @@ def test_energy_has_its_table_with_the_numbers_of_the_rows():
     energy, roofline = made(plan, runs, observed_sessions(plan))
     assert (energy.id, roofline.id) == ("energy", "roofline")
     words = " ".join(energy.sentences)
-    assert "Read by nvml" in words
+    assert "Read by NVML (the server's pynvml) every 0.5 s" in words
     assert "at most 0.4 % of a core" in words
     assert "the devices drew 70 W (70 to 70 W)" in words
     assert f"{len(plan['sessions'])} launches, loading and warm-up included, took 0.18 kWh" in words

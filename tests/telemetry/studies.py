@@ -8,7 +8,7 @@ from ablation.statistics.metrics import ENERGY, PRIMARY
 from tests.synthetic import make_runs, make_sessions
 
 POWER_W = 600.0
-TEXT = "read by NVML by the server's pynvml every 0.5 s"
+TEXT = "read by NVML (the server's pynvml) every 0.5 s"
 ROOF = "NVIDIA H100 SXM, 3.35 TB/s (a data sheet)"
 
 
@@ -56,7 +56,7 @@ def observed_sessions(plan: dict[str, Any]) -> list[dict[str, Any]]:
     for session in sessions:
         for launch in session["launches"]:
             launch["telemetry"] = {
-                "reader": "NVML by the server's pynvml",
+                "reader": "NVML (the server's pynvml)",
                 "text": TEXT,
                 "idle_power_w": 70.0,
                 "energy_j": 36_000.0,

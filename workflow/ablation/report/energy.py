@@ -105,7 +105,9 @@ def _of_launches(sessions: Sequence[Mapping[str, Any]]) -> list[str]:
         return []
     shares = [t["cpu_share"] for t in told if t.get("cpu_share") is not None]
     cost = f"; the sampler used at most {100 * max(shares):.1f} % of a core" if shares else ""
-    words = [f"{'; '.join(unique(t['text'] for t in told)).capitalize()}{cost}."]
+    texts = unique(str(t["text"]) for t in told)
+    said = "; ".join(texts[:MOST_REASONS]) + ("; and others" if texts[MOST_REASONS:] else "")
+    words = [f"{said[0].upper()}{said[1:]}{cost}."]
     idle = [t["idle_power_w"] for t in told if t.get("idle_power_w") is not None]
     energy = [t["energy_j"] for t in told if t.get("energy_j") is not None]
     if idle:

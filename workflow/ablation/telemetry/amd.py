@@ -56,7 +56,7 @@ class AmdReader:
         self._handles = [handles[i] for i in chosen]
         self.devices = [Device(i, self._market_name(handles[i])) for i in chosen]
         self._residency: list[dict[str, float]] = [{} for _ in chosen]
-        self.name = f"amdsmi by {label}"
+        self.name = f"amdsmi ({label})"
         if all(
             r.power_w is None and r.energy_j is None and r.clock_mhz is None for r in self.read()
         ):

@@ -64,7 +64,7 @@ class NvmlReader:
         self._handles = [handles[i] for i in chosen]
         # What a device does not support is asked once, not at every sample.
         self._unsupported: set[tuple[int, str]] = set()
-        self.name = f"NVML by {label}"
+        self.name = f"NVML ({label})"
         self._require_power()
 
     def _require_power(self) -> None:
