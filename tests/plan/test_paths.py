@@ -4,6 +4,7 @@ import json
 from types import SimpleNamespace
 
 import pytest
+import yaml
 
 from ablation.plan.schedule import Schedule
 from ablation.session import preflight as room
@@ -83,3 +84,15 @@ def test_the_preflight_looks_for_the_folder(monkeypatch, tmp_path):
 def test_a_model_that_is_not_in_the_study():
     with pytest.raises(StudyError, match=r"factor\.arms\.fp8\.paths: 'llama' is not one of"):
         schedule(fp8={"paths": {"llama": "models/fp8"}})
+
+
+def test_the_study_with_a_planted_error_plans():
+    config = yaml.safe_load((ROOT / "config" / "studies" / "planted-error.yaml").read_text())
+    plan = Schedule.from_config(config).plan
+    assert plan["models"]["smollm2-135m"]["locations"] == {
+        "exact": "resources/models/smollm2-135m",
+        "perturbed": "resources/models/smollm2-135m-perturbed",
+        "exact-again": "resources/models/smollm2-135m",
+    }
+    assert {s["accuracy"]["prompts"] for s in plan["sessions"]} == {40}
+    assert same_settings(plan) == ["exact-again"]

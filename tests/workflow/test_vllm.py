@@ -82,6 +82,17 @@ def test_every_run_is_there_and_exact(finished):
         assert metadata["provenance"]["versions"]["server"] == "0.32.0"
 
 
+def test_the_answers_of_both_arms_are_the_same(finished):
+    results, _ = finished
+    table = pd.read_parquet(results / "statistics" / "accuracy.parquet")
+    assert set(table["model"]) == {"llama-mini"}
+    assert set(table["verdict"]) == {"same"}
+    assert (table["prompts"] == 16).all()
+    # Other kernels round otherwise, but not by much: not the very same, and far from the limit.
+    assert (table["max"] > 0).all()
+    assert (table["median"] < table["limit_median"] / 3).all()
+
+
 def test_the_treatment_is_proven_from_the_servers_log(finished):
     results, _ = finished
     for arm, isa in (("off", r"isa:Intel AVX$"), ("on", r"isa:Intel AVX(2|-512|10)")):
