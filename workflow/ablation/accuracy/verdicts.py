@@ -23,6 +23,9 @@ from ablation.statistics.tables import to_table
 
 VERSION = "ablation.accuracy-verdict/1"
 
+# Of each arm, the first by block: all pairs are compared, and more would not change a verdict.
+MOST_LAUNCHES = 30
+
 _INT, _REAL, _TEXT = pa.int64(), pa.float64(), pa.string()
 _COLUMNS: list[tuple[str, pa.DataType, str, str]] = [
     ("model", _TEXT, "", "model of the study"),
@@ -137,6 +140,7 @@ def _rows(
     )
     # Where one arm has no answers at all, those of the other are not of another set.
     others = len(both) - len(ours) - len(theirs) if len({one.arm for one in both}) > 1 else 0
+    ours, theirs = ours[:MOST_LAUNCHES], theirs[:MOST_LAUNCHES]
     why = [(a, text) for m, a, text in without if m == model and a in (arm, baseline)]
     result = compare_launches(ours, theirs, Rule(median, p95, settings["noise_ratio"]))
     common = {

@@ -40,7 +40,7 @@ def accuracy(plan: Mapping[str, Any], table: DataFrame) -> Section:
                 Column("Answers"),
                 Column("Launches", True),
                 Column("Prompts", True),
-                Column("Distance (median, 95 %)", True),
+                Column("Distance", True),
                 Column("Baseline with itself", True),
                 Column("Limit", True),
                 Column("p (permutation)", True),
@@ -91,7 +91,7 @@ def _row(plan: Mapping[str, Any], row: Mapping[Any, Any]) -> list[Cell]:
 def _pair(median: float, p95: float) -> Cell:
     if math.isnan(median):
         return Cell(NONE)
-    return Cell(nats(median), sort=median, detail=nats(p95))
+    return Cell(nats(median), sort=median, detail=f"95 %: {nats(p95)}")
 
 
 def _number(value: float) -> Cell:
