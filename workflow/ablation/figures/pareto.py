@@ -125,8 +125,9 @@ def _panel(
     every = np.concatenate(spans)
     if every.max() / every.min() > WIDE:
         ax.set_xscale("log")
-        ax.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
     # Intervals from two launches may be many times the mean: the means must stay readable.
     left, right = ax.get_xlim()
     ax.set_xlim(max(left, every.min() / 1.6), min(right, 1.6 * every.max()))
+    if ax.get_xscale() == "log":
+        log_numbers(ax.xaxis)
     ax.set_ylim(0, min(ax.get_ylim()[1] * 1.05, 1.6 * max(tops)))
