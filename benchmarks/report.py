@@ -19,14 +19,18 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from ablation.figures.registry import FIGURES, drawing
+from ablation.aggregate.aggregate import aggregate
+from ablation.aggregate.distributions import Distributions
+from ablation.figures.registry import FIGURES
 from ablation.figures.style import save
 from ablation.report import build_context, render_html, render_markdown
+from ablation.run.metrics import summarise as summarise_run
+from ablation.run.schema import write_run_parquet
 from ablation.statistics import compare, summarise
 from ablation.statistics.variability import variability
 
 RESULTS = Path(__file__).parent / "results"
-STEPS = ("load", "statistics", "figures", "report")
+STEPS = ("load", "aggregate", "statistics", "figures", "report")
 
 
 def study(runs: int) -> tuple[dict[str, Any], Any, list[dict[str, Any]]]:
@@ -41,30 +45,48 @@ def study(runs: int) -> tuple[dict[str, Any], Any, list[dict[str, Any]]]:
     plan["sessions"] = [{**session, "model": model} for model in models for session in own]
     plan["excluded"] = []
     for rank, session in enumerate(plan["sessions"], 1):
-        session["rank"] = rank
+        levels = [
+            {**level, "run_hash": f"{rank:x}-{i}"} for i, level in enumerate(session["levels"])
+        ]
+        session |= {"rank": rank, "levels": levels}
     return plan, make_runs(plan), make_sessions(plan)
 
 
-def measure(runs: int, step: str) -> dict[str, Any]:
-    """One step, in this process."""
+def write_runs(frame: Any, folder: Path) -> list[Path]:
+    """The runs' parquet files: rows of one run, metadata of each."""
+    from tests.run_rows import closed_loop, run_json, table
+
+    rows = table(closed_loop(4, 40))
+    summary = summarise_run(rows, run_json(4))
+    paths = []
+    for row in frame.to_dict("records"):
+        paths.append(folder / f"{row['run_hash']}.parquet")
+        names = ("study", "model", "arm", "block", "concurrency", "run_hash", "launch_id", "usable")
+        metadata = {name: row[name] for name in names}
+        times = {name: row[name].isoformat() for name in ("started_at", "ended_at")}
+        write_run_parquet(paths[-1], rows, metadata | times | {"summary": summary, "gates": []})
+    return paths
+
+
+def measure(runs: int, step: str, scratch: str) -> dict[str, Any]:
+    """One step, in this process, its files in the folder ``scratch``."""
     sys.path.insert(0, str(Path(__file__).parents[1]))
-    from tests.synthetic import make_distributions
+    from tests.figures import drawn
 
     plan, frame, sessions = study(runs)
     arms, comparisons = summarise(frame, plan), compare(frame, plan)
     spread = variability(frame, plan)
-    folder = Path(tempfile.mkdtemp())
-    data = {
-        "arms": arms,
-        "comparisons": comparisons,
-        "variability": spread,
-        "runs": frame,
-        "sessions": sessions,
-        "distributions": make_distributions(frame),
-    }
-    # All but those of one run's raw record and of a published table.
-    names = [name for name, entry in FIGURES.items() if entry.inputs.keys() <= data.keys()]
-    figures = {name: folder / f"{name}.svg" for name in names}
+    folder = Path(scratch)
+    figures = {name: folder / f"{name}.svg" for name in FIGURES}
+    files = write_runs(frame, folder) if step == "aggregate" else []
+    inputs: dict[str, Any] = {}
+    if step in ("figures", "report"):
+        inputs = drawn.inputs_of(plan, frame, folder)
+
+    def gather() -> int:
+        distributions = Distributions()
+        aggregate(files, plan, distributions)
+        return len(distributions.table())
 
     def statistics() -> int:
         summarise(frame, plan)
@@ -73,8 +95,7 @@ def measure(runs: int, step: str) -> dict[str, Any]:
 
     def draw() -> int:
         for name, path in figures.items():
-            inputs = {key: data[key] for key in FIGURES[name].inputs}
-            save(drawing(name)(plan, **inputs), path)
+            save(drawn.draw(name, plan, inputs), path)
         return sum(path.stat().st_size for path in figures.values())
 
     def report() -> int:
@@ -91,6 +112,7 @@ def measure(runs: int, step: str) -> dict[str, Any]:
         draw()
     todo: dict[str, tuple[Callable[[], int], str]] = {
         "load": (load, "rows"),
+        "aggregate": (gather, "distributions"),
         "statistics": (statistics, "comparisons"),
         "figures": (draw, "bytes"),
         "report": (report, "html_bytes"),
@@ -118,7 +140,8 @@ def main() -> None:
     parser.add_argument("--results", type=Path, default=RESULTS)
     options = parser.parse_args()
     if options.step:
-        print(json.dumps(measure(options.runs[0], options.step)))
+        with tempfile.TemporaryDirectory() as scratch:
+            print(json.dumps(measure(options.runs[0], options.step, scratch)))
         return
     records = []
     for runs in options.runs:

@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from pandas import DataFrame
 
+from ablation.figures.layout import MOST_MODELS, foot, keep
 from ablation.figures.style import (
     INK,
     MOST_TICKS,
@@ -38,6 +39,7 @@ def draw(plan: Mapping[str, Any], *, comparisons: DataFrame, metric: str = PRIMA
     """One panel for each comparison of a model: levels from left to right, 0 in the middle."""
     rows = comparisons[comparisons["metric"] == metric] if not comparisons.empty else comparisons
     groups = [] if rows.empty else list(rows.groupby(["model", "arm"], sort=False))
+    groups, left_out = keep(groups, MOST_MODELS, "comparisons")
     with look():
         figure, axes = panels(max(len(groups), 1), abreast=1)
         if not groups:
@@ -48,12 +50,11 @@ def draw(plan: Mapping[str, Any], *, comparisons: DataFrame, metric: str = PRIMA
         if groups:
             confidence = 100 * float(plan["design"]["confidence"])
             margin = float(plan["design"]["equivalence_margin_percent"])
-            figure.supxlabel(
-                f"Concurrency (requests in flight) and blocks n. Bars: {confidence:g} % paired t "
-                f"interval. Hatched: equivalence, ±{margin:g} %.\nVerdicts are adjusted over the levels "
-                "(Holm).",
-                fontsize=9,
-                color=MUTED,
+            foot(
+                figure,
+                f"Concurrency (requests in flight) and blocks n. Bars: {confidence:g} % paired t interval. "
+                f"Hatched: equivalence, ±{margin:g} %. Verdicts are adjusted over the levels (Holm).",
+                left_out,
             )
         watermark(figure, plan)
     return figure

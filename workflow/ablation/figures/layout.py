@@ -20,6 +20,7 @@ Item = TypeVar("Item")
 
 # More panels are neither read nor printed; the tables have them all.
 MOST_PANELS = 12
+MOST_MODELS = 24
 # Letters of a title that fit over a panel of half the width.
 TITLE_WIDTH = 44
 # Arms stand this far apart (as a factor of the level), so that they do not hide one another.

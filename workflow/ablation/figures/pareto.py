@@ -10,7 +10,16 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from pandas import DataFrame
 
-from ablation.figures.layout import MOST_PANELS, errors, foot, keep, key, model_title, models_of
+from ablation.figures.layout import (
+    MOST_PANELS,
+    errors,
+    foot,
+    keep,
+    key,
+    log_numbers,
+    model_title,
+    models_of,
+)
 from ablation.figures.style import (
     MOST_TICKS,
     MUTED,

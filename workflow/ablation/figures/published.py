@@ -27,6 +27,9 @@ from ablation.figures.style import (
 from ablation.statistics.audit import audit
 from ablation.statistics.metrics import PRIMARY
 
+# More do not fit between two levels.
+MOST_OF_OURS = 5
+
 
 def draw(plan: Mapping[str, Any], *, published: DataFrame | None, comparisons: DataFrame) -> Figure:
     """One panel a published model: differences in percent by level, theirs with what their n and CoV leave
@@ -84,6 +87,8 @@ def _plain(name: str) -> str:
 def _panel(
     ax: Axes, theirs: DataFrame, ours: DataFrame, plan: Mapping[str, Any], margin: float
 ) -> None:
+    groups = list(ours.groupby(["model", "arm"], sort=False)) if len(ours) else []
+    groups, left_out = keep(groups, MOST_OF_OURS, "comparisons of ours")
     levels = sorted(
         {int(c) for c in theirs["concurrency"]} | {int(c) for c in ours.get("concurrency", [])}
     )
@@ -94,7 +99,6 @@ def _panel(
     )
     ax.axhline(0, color=INK, linewidth=0.9)
     _theirs(ax, theirs, place)
-    groups = list(ours.groupby(["model", "arm"], sort=False)) if len(ours) else []
     styles = arm_styles(plan)
     bound = 1.5 * margin
     for i, ((model, arm), rows) in enumerate(groups):
@@ -115,9 +119,9 @@ def _panel(
             + f", n = {rows['n_pairs'].max()} blocks",
         )
         bound = max(bound, 2.5 * np.nanmax(np.abs(y), initial=0.0))
-    if not groups:
+    if not groups or left_out:
         ax.annotate(
-            "no model of this study is, or stands for, this one",
+            left_out or "no model of this study is, or stands for, this one",
             (0.99, 0.04),
             xycoords="axes fraction",
             ha="right",

@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 from pandas import DataFrame
 
+from ablation.figures.layout import MOST_MODELS, foot, keep
 from ablation.figures.style import (
     MUTED,
     arm_styles,
@@ -38,6 +39,7 @@ def draw(plan: Mapping[str, Any], *, arms: DataFrame, metric: str = PRIMARY) -> 
     title = METRICS[metric]
     models = list(dict.fromkeys([*plan["models"], *(e["model"] for e in plan["excluded"])]))
     rows = arms[arms["metric"] == metric] if not arms.empty else arms
+    models, left_out = keep(models, MOST_MODELS, "models")
     with look():
         figure, axes = panels(max(len(models), 1))
         if not models:
@@ -47,11 +49,11 @@ def draw(plan: Mapping[str, Any], *, arms: DataFrame, metric: str = PRIMARY) -> 
             if _panel(ax, model, here, plan):
                 ax.set_ylabel(f"{title.title} ({title.display_unit})")
         confidence = 100 * float(plan["design"]["confidence"])
-        figure.supxlabel(
-            f"Concurrency (requests in flight). Bars: {confidence:g} % t interval of the mean "
-            "over server launches.",
-            fontsize=9,
-            color=MUTED,
+        foot(
+            figure,
+            f"Concurrency (requests in flight). Bars: {confidence:g} % t interval of the mean over server "
+            "launches.",
+            left_out,
         )
         watermark(figure, plan)
     return figure
