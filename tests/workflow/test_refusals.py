@@ -67,6 +67,10 @@ def test_the_full_study_schedules_exactly_the_valid_configurations():
         ),
         ("sessions/llama-3.1-405b/on/block-7.json", ["no block '7'", "it has 1 to 6"]),
         ("runs/llama-3.1-405b/on/block-1/concurrency-3.parquet", ["no level '3'", "[1, 5, 10"]),
+        (
+            "figures/timeline/llama-3.1-405b/on/block-9/concurrency-10.svg",
+            ["no block '9'", "1 to 6"],
+        ),
         ("sessions/llama-4/on/block-1.json", ["llama-4: no such model", "kimi-k2.5"]),
         ("sessions/kimi-k2.5/maybe/block-1.json", ["maybe: no such arm of factor aiter"]),
     ],

@@ -6,6 +6,7 @@ import zipfile
 import pandas as pd
 import pytest
 
+from ablation.figures.registry import FIGURES
 from ablation.run.schema import read_run_parquet
 from tests.workflow.conftest import Workspace, checksums, jobs
 
@@ -118,6 +119,26 @@ def test_one_figure_alone(finished):
     }
     assert figure.read_bytes() == before
     assert len(workspace.launches()) == SESSIONS
+
+
+def test_every_figure_alone_gives_the_same_bytes(finished):
+    workspace, _ = finished
+    before = checksums(sorted((workspace.results / "figures").glob("*.*g")))
+    assert len(before) == 2 * len(FIGURES)
+    timeline = "figures/timeline/toy/fast/block-2/concurrency-4.svg"
+    counts = jobs(
+        workspace.run(
+            "--cores", "1", "figures", f"results/small/{timeline}", "--forcerun",
+            *(f"{name}_figure" for name in ("latency", "timeline", "startup")),
+        )
+    )  # fmt: skip
+    assert {name for name in counts if name.endswith("_figure")} >= {
+        "latency_figure",
+        "startup_figure",
+    }
+    assert counts["timeline_of_run"] == 1
+    assert checksums(sorted((workspace.results / "figures").glob("*.*g"))) == before
+    assert "SIMULATED" in (workspace.results / timeline).read_text()
 
 
 def test_editing_a_gate_measures_nothing(finished):

@@ -4,6 +4,7 @@ Path grammar, under `results/{study}/`:
 
     sessions/{model}/{arm}/block-{block}.json
     runs/{model}/{arm}/block-{block}/concurrency-{level}.parquet
+    figures/timeline/{model}/{arm}/block-{block}/concurrency-{level}.svg
     probes/{model}/{arm}.json
 """
 
@@ -30,6 +31,9 @@ from ablation.study.load import StudyError, load_study
 SESSION = re.compile(r"sessions/(?P<model>[^/]+)/(?P<arm>[^/]+)/block-(?P<block>[^/]+)\.json")
 RUN = re.compile(
     r"runs/(?P<model>[^/]+)/(?P<arm>[^/]+)/block-(?P<block>[^/]+)/concurrency-(?P<level>[^/]+)\.parquet"
+)
+TIMELINE = re.compile(
+    r"figures/timeline/(?P<model>[^/]+)/(?P<arm>[^/]+)/block-(?P<block>[^/]+)/concurrency-(?P<level>[^/]+)\.(?:svg|png)"
 )
 
 
@@ -80,17 +84,18 @@ class Schedule:
         return "|".join(map(str, self.study.design.levels))
 
     def refused_pattern(self) -> str:
-        """Every path of a session or a run, but those that can be scheduled."""
+        """Every path of a session, a run or a run's timeline, but those that can be scheduled."""
         cells = "|".join(re.escape(f"{m}/{a}/block-{b}") for m, a, b in self.sessions)
         levels = self.level_pattern()
         possible = (
-            rf"(?:sessions/(?:{cells})\.json|runs/(?:{cells})/concurrency-(?:{levels})\.parquet)$"
+            rf"(?:sessions/(?:{cells})\.json|runs/(?:{cells})/concurrency-(?:{levels})\.parquet"
+            rf"|figures/timeline/(?:{cells})/concurrency-(?:{levels})\.(?:svg|png))$"
         )
-        return rf"(?!{possible})(?:sessions|runs)/.+"
+        return rf"(?!{possible})(?:sessions|runs|figures/timeline)/.+"
 
     def refuse(self, path: str) -> None:
         """Say why a session or a run cannot be. Always raises StudyError."""
-        match = SESSION.fullmatch(path) or RUN.fullmatch(path)
+        match = SESSION.fullmatch(path) or RUN.fullmatch(path) or TIMELINE.fullmatch(path)
         if match is None:
             raise StudyError(
                 f"{path}: not a path of this study; sessions/{{model}}/{{arm}}/block-{{n}}.json or "
