@@ -172,9 +172,18 @@ def test_a_snapshot_of_the_hub_is_mounted_with_what_it_links_to(tmp_path):
     (snapshot / "config.json").symlink_to("../../blobs/b")
     (snapshot / "own").write_text("")
     assert container.linked_folders(snapshot) == [blobs]
-    word = f"type=bind,source={snapshot},target={snapshot},readonly"
-    line = container.command_line({"command": ["--mount", word]}, "n", tmp_path / "c", {})
-    assert line[2:] == ["--mount", f"type=bind,source={blobs},target={blobs},readonly"]
+    of_model, of_all = (
+        [word for folder in folders for word in container.planned.mount(str(folder))]
+        for folders in ([snapshot], [snapshot, tmp_path])
+    )
+    rest = ["--workdir", "/", "--model", str(snapshot)]
+    blob = container.planned.mount(str(blobs))
+    for line, expected in (
+        ([*of_model, *rest], [*of_model, *blob, *rest]),
+        ([*of_all, *rest], [*of_all, *rest]),  # is mounted already, and twice is refused
+        ([*of_model, *rest[:2]], [*of_model, *rest[:2]]),
+    ):
+        assert container.command_line({"command": line}, "n", tmp_path / "c", {}) == expected
 
 
 # A session's job below a parent of its own, which stands for Snakemake.

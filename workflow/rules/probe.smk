@@ -15,7 +15,7 @@ rule probe_arm:
         arm="[^/]+",
     conda:
         "../../envs/analysis.yaml"
-    threads: workflow.cores or 1
+    threads: workflow.resource_settings.cores or 1
     resources:
         host=1,
     params:

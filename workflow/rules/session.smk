@@ -13,7 +13,7 @@ rule session:
     conda:
         "../../envs/analysis.yaml"
     # All cores, so that no other job disturbs the measurement.
-    threads: workflow.cores or 1
+    threads: workflow.resource_settings.cores or 1
     resources:
         host=1,
     params:

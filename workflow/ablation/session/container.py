@@ -283,10 +283,27 @@ def command_line(session: Plan, name: str, cidfile: Path, shell: Mapping[str, st
         for brace, value in known.items():
             word = word.replace(brace, value)
         line.append(word)
-        if re.fullmatch(r"type=bind,source=(.*),target=\1,readonly", word):
-            for folder in linked_folders(Path(word.split(",")[1].removeprefix("source="))):
-                line += planned.mount(str(folder))
-    return line
+    return with_linked_folders(line)
+
+
+def with_linked_folders(line: list[str]) -> list[str]:
+    """The command with what the model's folder links to mounted beside it, unless it is already."""
+    if "--model" not in line:
+        return line
+    model = Path(line[line.index("--model") + 1]).absolute()
+    mounted = [
+        Path(found[1]) for word in line if (found := re.match("type=bind.*,target=([^,]*)", word))
+    ]
+    if model not in mounted:
+        return line
+    at = line.index("--workdir")
+    more = [
+        word
+        for folder in linked_folders(model)
+        if not any(folder.is_relative_to(target) for target in mounted)
+        for word in planned.mount(str(folder))
+    ]
+    return [*line[:at], *more, *line[at:]]
 
 
 def linked_folders(folder: Path) -> list[Path]:
