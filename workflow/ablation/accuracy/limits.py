@@ -5,11 +5,11 @@ formula gives its size for a model, so the floors come from what correct kernels
 
 bfloat16  Logits are rounded to 8 significant bits: in steps of 0.0625 between 8 and 16, 0.125 between 16 and 32.
           Two kernels that round independently differ by a third of a step on average, 0.02 to 0.04, and
-          hidden states add to it. Seen: on one H100 (vLLM 0.26, an 8B Llama shape with realistic random weights,
-          FLASH_ATTN against TRITON_ATTN) a median of 0.031 and a maximum of 0.124 for the greedy token's
-          log-probability, first tokens equal in 36 to 39 of 40; on a CPU (vLLM 0.32, SmolLM2-135M) 0.044 to 0.049,
-          95 % within 0.09, as soon as anything at all was changed. The floor is 0.1 for the median over
-          prompts and 0.3 for the 95 % quantile: about twice, three times what was seen.
+          hidden states add to it. Seen on one H100 (vLLM 0.26, an 8B Llama shape with realistic random weights, 40
+          prompts): FLASH_ATTN against TRITON_ATTN 0.043, two launches of FLASH_ATTN 0.019, greedy first tokens equal
+          in 90 % and 95 %; on a CPU (vLLM 0.32, SmolLM2-135M) 0.044 to 0.049 as soon as anything at all was
+          changed. The floor is 0.1 for the median over prompts, twice what was seen, and 0.3 for the 95 % quantile, at
+          least three times.
 float16   three more bits of mantissa than bfloat16 (10 for 7): an eighth.
 float32   correct CPU kernels (oneDNN for AVX2 against AVX-512) differ by about 1e-5; the tensor cores of a GPU may work
           on float32 in TF32, whose mantissa is float16's 10 bits, but add up and round logits in float32: 0.001, a
