@@ -67,6 +67,7 @@ bench-client: setup
 calibration: setup-workflow
 	PYTHONPATH=workflow .venv/bin/python benchmarks/calibration.py
 	PYTHONPATH=workflow .venv/bin/python benchmarks/pipeline.py
+	PYTHONPATH=workflow .venv/bin/python benchmarks/accuracy.py
 
 bench-report: setup-workflow
 	PYTHONPATH=workflow .venv/bin/python benchmarks/report.py
