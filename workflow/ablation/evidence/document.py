@@ -45,6 +45,26 @@ data. The report quotes the probes that there are, and calls an entry of the cat
 impossible was ready and answered. `config/studies/cpu-failures.yaml` probes real failures on any x86-64 machine.
 
 """
+_SEEN = """
+## Seen for real
+
+vLLM 0.32.0 for CPUs, on 2 cores of an AMD EPYC (AVX-512, no AMX):
+
+| a server asked for | ended | class |
+|---|---|---|
+| DeepSeek-V3.2 in miniature (`deepseek-sparse-mini`) | `weights` | `sparse-attention-unsupported` |
+| `block-size: 16` | `kv_cache` | `block-size` |
+| `kv-cache-memory-bytes: 500K` | `kv_cache` | `kv-cache-memory` |
+| `max-model-len: 99999` | `start` | `max-model-len` |
+| `attention-backend: NOPE` | `start` | `unknown-attention-backend` (a study with it is refused before any launch) |
+| `tensor-parallel-size: 2` without binding | `start` | `cpu-binding` |
+| an argument that does not exist | `start` | `unknown-argument` |
+| a worker killed while requests ran | `under_load` | `engine-died` (EngineDeadError) |
+| an engine crashed while requests ran | `under_load` | `segfault` |
+| `attention-backend: TRITON_ATTN` | ready, on CPU_ATTN | none; the treatment's gate fails |
+| `attention-backend: AMX_MLA`, an MLA model | ready, on CPU_MLA | none; the treatment's gate fails |
+| `ONEDNN_MAX_CPU_ISA: AVX512_CORE`, bfloat16 | ready, and answered | none; CPUs with AMX were seen to die of the first request |
+"""
 
 
 def failures_document() -> str:
@@ -63,4 +83,4 @@ def failures_document() -> str:
     for kind in (*CLASSES, *SILENT, UNKNOWN):
         cells = (f"`{kind.id}`", kind.words, kind.remedy)
         lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
-    return "\n".join(lines) + "\n"
+    return "\n".join(lines) + "\n" + _SEEN
