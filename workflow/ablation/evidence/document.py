@@ -63,7 +63,7 @@ vLLM 0.32.0 for CPUs, on 2 cores of an AMD EPYC (AVX-512, no AMX):
 | an engine crashed while requests ran | `under_load` | `segfault` |
 | `attention-backend: TRITON_ATTN` | ready, on CPU_ATTN | none; the treatment's gate fails |
 | `attention-backend: AMX_MLA`, an MLA model | ready, on CPU_MLA | none; the treatment's gate fails |
-| `ONEDNN_MAX_CPU_ISA: AVX512_CORE`, bfloat16 | ready, and answered | none; CPUs with AMX were seen to die of the first request |
+| `ONEDNN_MAX_CPU_ISA: AVX512_CORE`, bfloat16 | ready, and answered | none; with AMX it was seen to die of load |
 """
 
 
