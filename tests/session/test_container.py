@@ -63,6 +63,7 @@ def test_the_server_runs_in_the_container_and_ends_with_the_session(stub, tmp_pa
     assert len(launch["launch"]["id"]) == 64
     assert launch["exit"]["how"] == "stopped by the session"
     assert launch["exit"]["container"]["gone"] is True
+    assert launch["exit"]["code"] == 0
     (line,) = stub.calls("run")
     name = launch["launch"]["container"]
     assert line[: line.index("--label")] == ["--rm", "--name", name]
@@ -291,6 +292,7 @@ def test_a_real_podman_starts_the_same_server(tmp_path, monkeypatch):
     assert [run["concurrency"] for run in evidence["runs"]] == [1, 4]
     assert found["treatment"]["passed"] is True
     assert found["exit"]["container"]["gone"] is True
+    assert found["exit"]["code"] == 0
     assert found["exit"]["killed_pids"] == []
 
 

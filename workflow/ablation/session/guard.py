@@ -139,10 +139,15 @@ def call(words: list, timeout_s: float) -> tuple:
     return done.returncode, done.stdout.decode(errors="replace").strip()[-500:]
 
 
-def stop_container(container: dict, timeout_s: float) -> None:
-    """TERM to the container's first process, then KILL after timeout_s, by its name."""
+def stop_container(container: dict, command: subprocess.Popen, timeout_s: float) -> None:
+    """TERM to the container's first process, then KILL after timeout_s, by its name.
+
+    The command that runs it ends by itself then, and with the server's exit code: it is waited for a little.
+    """
     seconds = str(max(1, int(timeout_s)))
     call([container["program"], "stop", "-t", seconds, container["name"]], timeout_s + 30)
+    with suppress(subprocess.TimeoutExpired):
+        command.wait(5)
 
 
 def remove_container(container: dict) -> dict:
@@ -211,7 +216,7 @@ def main() -> None:
         timeout_s = min(timeout_s, ABANDONED_STOP_S)
     begin = time.monotonic()
     if container:
-        stop_container(container, timeout_s)
+        stop_container(container, server, timeout_s)
     _, killed = stop(server, timeout_s)
     if container:  # after the command's own end: until then it could still have created it
         exit_record["container"] = remove_container(container)
