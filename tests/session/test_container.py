@@ -282,10 +282,17 @@ def test_no_container_outlives_what_is_killed(stub, tmp_path, victim):
 
 
 # Real Podman -------------------------------------------------------------------------------------
-def test_a_real_podman_starts_the_same_server(tmp_path, monkeypatch):
-    launch = podman_launch(tmp_path)
+@pytest.fixture(scope="module")
+def podman(tmp_path_factory):
+    """`server.launch` for a real Podman, with an image that goes again."""
+    launch = podman_launch(tmp_path_factory.mktemp("image"))
+    yield launch
+    subprocess.run(["podman", "rmi", "--force", launch["image"]], capture_output=True, check=False)
+
+
+def test_a_real_podman_starts_the_same_server(podman, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    plan = schedule(launch)
+    plan = schedule(podman)
     assert preflight(plan.study, plan.plan, plan.entries)["container"]["program"] == "podman"
     evidence, _ = measure(plan, tmp_path)
     (found,) = evidence["launches"]
@@ -296,9 +303,8 @@ def test_a_real_podman_starts_the_same_server(tmp_path, monkeypatch):
     assert found["exit"]["killed_pids"] == []
 
 
-def test_no_podman_container_outlives_a_killed_job(tmp_path):
-    study = study_in(podman_launch(tmp_path))
-    record = kill_and_look(tmp_path, study, dict(os.environ), "job")
+def test_no_podman_container_outlives_a_killed_job(podman, tmp_path):
+    record = kill_and_look(tmp_path, study_in(podman), dict(os.environ), "job")
     assert record["container"]["gone"] is True
     listed = subprocess.run(
         ["podman", "ps", "-aq", "--filter", f"name={record['container']['name']}"],
