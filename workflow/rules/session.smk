@@ -3,7 +3,7 @@ rule session:
     input:
         # Never ancient(): when the job behind an ancient input has to run, Snakemake no longer looks whether
         # anything downstream has changed. A session that runs again measures only what the store lacks.
-        preflight="<results>/preflight.json",
+        preflight=SCHEDULE.preflight_files,
         model=SCHEDULE.model_files,
     output:
         "<results>/sessions/{model}/{arm}/block-{block}.json",

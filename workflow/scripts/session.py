@@ -17,5 +17,7 @@ if __name__ == "__main__":
         session = schedule.session(snakemake.wildcards)
         store = Store(schedule.results / "store")
         progress = Progress(open_streams(log), position(schedule.plan, session["id"], store))
-        evidence = run_session(schedule.study, session, store, progress, watched=watched)
+        evidence = run_session(
+            schedule.study, session, store, progress, watched=watched, launch=not schedule.stored
+        )
         write_json(Path(snakemake.output[0]), evidence)

@@ -37,8 +37,14 @@ TIMELINE = re.compile(
 )
 
 
+# `--config stored=true`: what is in the store is all there is; nothing is launched, no server is needed.
+STORED = "stored"
+
+
 class Schedule:
     """A study's plan, seen from the rule files."""
+
+    stored = False
 
     def __init__(self, study: Study, catalogue: Catalogue) -> None:
         self.study = study
@@ -49,8 +55,10 @@ class Schedule:
     @classmethod
     def from_config(cls, config: Mapping[str, Any], source: str = "the study") -> Schedule:
         """From Snakemake's config; `source` names its files in messages. Raises StudyError."""
-        study = load_study(config, source)
-        return cls(study, read_catalogue(here_or_home(study.catalogue)))
+        study = load_study({k: v for k, v in config.items() if k != STORED}, source)
+        schedule = cls(study, read_catalogue(here_or_home(study.catalogue)))
+        schedule.stored = config.get(STORED) in (True, "true", "True", 1)
+        return schedule
 
     @cached_property
     def sessions(self) -> dict[tuple[str, str, str], Plan]:
@@ -315,8 +323,13 @@ class Schedule:
         """Folder names of the models that can be made."""
         return "|".join(map(re.escape, self.recipes())) or "(?!)"
 
+    def preflight_files(self, _: Any) -> list[str]:
+        """What a session needs of the preflight; nothing where none will be launched."""
+        return [] if self.stored else [f"{self.results}/preflight.json"]
+
     def model_files(self, wildcards: Any) -> list[str]:
         """What a session needs of a generated model; nothing for others."""
         model = self.plan["models"][wildcards.model]
         own = model["locations"].get(wildcards.arm) == model["location"]
-        return [f"{model['location']}/config.json"] if model["generated"] and own else []
+        made = model["generated"] and own and not self.stored
+        return [f"{model['location']}/config.json"] if made else []

@@ -35,6 +35,7 @@ from ablation.session.store import LAUNCH_FILE, LOG_FILE, Store, write_json
 from ablation.session.versions import workflow_versions
 from ablation.session.warm import warm_up
 from ablation.study.config import Study
+from ablation.study.load import StudyError
 from ablation.telemetry.watch import Watch, request_for
 
 SCHEMA = "ablation.session/1"
@@ -52,14 +53,22 @@ def run_session(
     *,
     watched: Sequence[int] = (),
     shell: Mapping[str, str] = os.environ,
+    launch: bool = True,
 ) -> dict[str, Any]:
     """Measure what the store lacks of a session and return its evidence.
 
     `session` is the session's part of the plan. Raises ServerError where the server does not start, get ready
     or survive, LoadError where the load cannot be driven; everything measured until then is in the store.
+    StudyError where something is missing and `launch` is false.
     """
     levels = session["levels"]
     missing = [level for level in levels if not store.has(level["run_hash"])]
+    if missing and not launch:
+        raise StudyError(
+            f"{session['id']}: level {', '.join(str(level['concurrency']) for level in missing)} is not in "
+            f"{store.folder}, and stored=true launches nothing; bring its record there, ask for fewer blocks, or "
+            "leave out stored=true"
+        )
     if missing:
         check_disk(store.folder)
         holder = f"{study.study}: {session['id']}"
