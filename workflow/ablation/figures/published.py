@@ -59,7 +59,7 @@ def draw(plan: Mapping[str, Any], *, published: DataFrame | None, comparisons: D
             own = [model for model in plan["models"] if _stands_for(plan, model, name)]
             mine = ours[ours["model"].isin(own)] if len(ours) else ours
             _panel(ax, rows[rows["model"] == name], mine, plan, margin)
-            others = [literal(model_title(plan, m, width=200)) for m in own if m != name]
+            others = [model_title(plan, m, width=200) for m in own if m != name]
             others = [*others[:3], *([f"{len(others) - 3} more"] if len(others) > 3 else [])]
             ax.set_title(
                 literal(name) + (f", and here {', '.join(others)}" if others else ""), fontsize=10.5
