@@ -4,7 +4,7 @@ PYTHON ?= python3
 CORES ?= all
 PIP = -m pip install --quiet --disable-pip-version-check --no-deps
 
-.PHONY: report test setup setup-workflow lint format docs bench-client calibration bench-report bundle clean-environments
+.PHONY: report test setup setup-workflow lint format docs bench-client calibration bench-report bundle publish published clean-environments
 
 report: setup
 	.venv/bin/snakemake --cores $(CORES) report
@@ -53,6 +53,17 @@ endif
 	@$(PYTHON) -m venv --clear .venv-vllm
 	@sh envs/setup-server-cpu.sh .venv-vllm
 	@touch $@
+
+# A finished study as a small folder of docs/, and results made again from such a folder, without a server.
+STUDY ?= h100-attention
+publish: .venv/.done
+	PYTHONPATH=workflow .venv/bin/python -m ablation.report.publish $(CONFIG) docs/$(STUDY)
+
+published: .venv/.done
+	PYTHONPATH=workflow .venv/bin/python -m ablation.report.publish --restore $(CONFIG) docs/$(STUDY)
+	.venv/bin/snakemake --cores $(CORES) report --configfile $(CONFIG) --config stored=true
+
+CONFIG = $(if $(filter default,$(STUDY)),config/config.yaml,config/studies/$(STUDY).yaml)
 
 # For a host without a network: make bundle FOR=3.12 [WITHOUT="numpy scipy"]; there: make setup-workflow BUNDLE=<file>
 FOR ?= 3.12

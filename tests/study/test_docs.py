@@ -3,8 +3,8 @@
 import pytest
 
 from ablation.run.gates import Thresholds, defaults
-from ablation.study.config import Gates
 from ablation.study.docs import ROOT, documents
+from ablation.study.gates import Gates
 
 
 @pytest.mark.parametrize("path", documents(), ids=lambda path: path.name)

@@ -25,6 +25,7 @@ def describe_hardware() -> dict[str, Any]:
         "kernel": platform.release(),
         "architecture": platform.machine(),
         "gpus": _gpus(),
+        "gpu_ids": _gpu_ids(),
     }
 
 
@@ -46,10 +47,27 @@ def _cpu_model() -> str:
 
 def _gpus() -> list[str]:
     """One line a GPU from whichever vendor's tool is installed; empty where there is none."""
-    tools = (
+    return _first_answer(
         ["nvidia-smi", "--query-gpu=name,driver_version,memory.total", "--format=csv,noheader"],
         ["rocm-smi", "--showproductname", "--showdriverversion", "--csv"],
     )
+
+
+def _gpu_ids() -> list[str]:
+    """Opaque ids of the GPUs: two machines made from one image differ in these when not in their names."""
+    lines = _first_answer(
+        ["nvidia-smi", "--query-gpu=uuid", "--format=csv,noheader"],
+        ["rocm-smi", "--showuniqueid", "--csv"],
+    )
+    return [
+        hashlib.sha256(line.encode()).hexdigest()[:8]
+        for line in lines
+        if not line.lower().startswith(("device", "warning"))
+    ]
+
+
+def _first_answer(*tools: list[str]) -> list[str]:
+    """Lines of the first tool that is installed and answers; none where there is none."""
     for tool in tools:
         if shutil.which(tool[0]):
             try:
