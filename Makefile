@@ -57,12 +57,13 @@ endif
 # A finished study as a small folder of docs/, and results made again from such a folder, without a server.
 STUDY ?= h100-attention
 publish: .venv/.done
-	PYTHONPATH=workflow .venv/bin/python -m ablation.report.publish $(CONFIG) docs/$(STUDY)
+	PYTHONPATH=workflow .venv/bin/python -m ablation.report.publish $(CONFIG) $(FOLDER)
 
 published: .venv/.done
-	PYTHONPATH=workflow .venv/bin/python -m ablation.report.publish --restore $(CONFIG) docs/$(STUDY)
+	PYTHONPATH=workflow .venv/bin/python -m ablation.report.publish --restore $(CONFIG) $(FOLDER)
 	.venv/bin/snakemake --cores $(CORES) report --configfile $(CONFIG) --config stored=true
 
+FOLDER = docs/$(if $(filter default,$(STUDY)),example,$(STUDY))
 CONFIG = $(if $(filter default,$(STUDY)),config/config.yaml,config/studies/$(STUDY).yaml)
 
 # For a host without a network: make bundle FOR=3.12 [WITHOUT="numpy scipy"]; there: make setup-workflow BUNDLE=<file>
