@@ -54,7 +54,9 @@ def test_there_and_back(schedule, tmp_path):
     for name in back:
         assert (schedule.results / name).read_bytes() == MADE[name]
     when = {name: (schedule.results / name).stat().st_mtime for name in back}
-    assert when["sessions/toy/slow/block-1.json"] < when["runs/toy/slow/block-1/concurrency-4.parquet"]
+    assert (
+        when["sessions/toy/slow/block-1.json"] < when["runs/toy/slow/block-1/concurrency-4.parquet"]
+    )
     assert when["runs/toy/slow/block-1/concurrency-4.parquet"] < when["aggregate/runs.parquet"]
 
 
