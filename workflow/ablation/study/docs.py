@@ -18,9 +18,11 @@ from ablation.study import (
     catalogue,
     config,
     fields,
+    gates,
     gpus,
     launch,
     table,
+    telemetry,
     workload,
 )
 
@@ -71,9 +73,10 @@ STUDY_PARTS: tuple[tuple[str, type[BaseModel]], ...] = (
     ("server.launch.mounts[]", launch.Mount),
     ("server.launch, kind endpoint", launch.Endpoint),
     ("expect", config.Expect),
-    ("gates", config.Gates),
-    ("slo", config.Slo),
+    ("gates", gates.Gates),
+    ("slo", gates.Slo),
     ("accuracy", accuracy.Accuracy),
+    ("telemetry", telemetry.Telemetry),
     ("probe[]", config.Probe),
 )
 CATALOGUE_PARTS: tuple[tuple[str, type[BaseModel]], ...] = (
