@@ -14,13 +14,14 @@ pytestmark = pytest.mark.workflow
 
 SESSIONS = 7  # toy: 2 arms x 3 blocks; fixed: 1 arm x 1 block
 LEVELS = 2
+TABLE = "results/small/aggregate/runs.parquet"
 
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory) -> tuple[Workspace, str]:
     folder = tmp_path_factory.mktemp("study")
     workspace = Workspace(folder / "here", folder / "host.lock")
-    return workspace, workspace.run("--cores", "1", "report")
+    return workspace, workspace.run("--cores", "2", "report")
 
 
 def test_from_plan_to_report(finished):
@@ -106,7 +107,7 @@ def test_a_faster_arm_that_is_wrong_is_said_to_be(finished):
 
 def test_again_there_is_nothing_to_do(finished):
     workspace, _ = finished
-    assert jobs(workspace.run("--cores", "1", "report")) == {}
+    assert jobs(workspace.run("--cores", "2", "report")) == {}
 
 
 def test_one_figure_alone(finished):
@@ -145,7 +146,7 @@ def test_editing_a_gate_measures_nothing(finished):
     workspace, _ = finished
     measured, launches = workspace.measured(), workspace.launches()
     workspace.study["gates"]["failed_max"] = 0.5
-    counts = jobs(workspace.run("--cores", "1", "report"))
+    counts = jobs(workspace.run("--cores", "2", "report"))
     assert "session" not in counts
     assert counts["run"] == SESSIONS * LEVELS
     assert counts["write_report"] == 1
@@ -157,7 +158,7 @@ def test_other_accuracy_settings_measure_nothing(finished):
     workspace, _ = finished
     measured, launches = workspace.measured(), workspace.launches()
     workspace.study["accuracy"] = {"median_floor": 5, "p95_floor": 5, "prompts": 8}
-    counts = jobs(workspace.run("--cores", "1", "report"))
+    counts = jobs(workspace.run("--cores", "2", "report"))
     assert "session" not in counts
     assert "run" not in counts
     assert counts["accuracy"] == counts["write_report"] == 1
@@ -171,12 +172,12 @@ def test_editing_the_workload_measures_anew_and_back_costs_nothing(finished):
     workspace, _ = finished
     measured, runs = workspace.measured(), checksums(workspace.runs())
     workspace.study["workload"]["output_tokens"] = 6
-    assert jobs(workspace.run("--cores", "1", "report"))["session"] == SESSIONS
+    assert jobs(workspace.run("--cores", "2", TABLE))["session"] == SESSIONS
     assert len(workspace.launches()) == 2 * SESSIONS
     assert measured.items() < workspace.measured().items()
     assert checksums(workspace.runs()) != runs
     workspace.study["workload"]["output_tokens"] = 8
-    workspace.run("--cores", "1", "report")
+    workspace.run("--cores", "2", TABLE)
     assert len(workspace.launches()) == 2 * SESSIONS
     assert checksums(workspace.runs()) == runs
 
@@ -191,7 +192,7 @@ def test_measuring_one_run_again(finished):
     record = workspace.results / "store" / metadata["run_hash"]
     record.rename(workspace.folder / "old-record")
     before, launches = workspace.measured(), len(workspace.launches())
-    workspace.run("--cores", "1", "report", "--forcerun", session)
+    workspace.run("--cores", "2", TABLE, "--forcerun", session)
     assert len(workspace.launches()) == launches + 1
     assert (record / "run.json").is_file()
     assert before.items() < workspace.measured().items()
