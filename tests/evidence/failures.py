@@ -86,10 +86,10 @@ FAILURES = [
         "terminated with exception: HIP error: operation not permitted when stream is capturing\n"
         "Search for `hipErrorStreamCaptureUnsupported' in the documentation\n"),
     ("aiter-build", "kv_cache", ROCM_014 + LOADED
-        + "(Worker_TP0 pid=301) [aiter] start build [module_moe_asm] under /root/.aiter/jit/build/module_moe_asm\n"
+        + "(Worker_TP0 pid=301) [aiter] start build [module_moe_asm] under /home/user/.aiter/jit/build/module_moe_asm\n"
         "module_moe_asm.cu:12:10: fatal error: 'ck_tile/core.hpp' file not found\n"
         "(Worker_TP0 pid=301) [aiter] finish build [module_moe_asm], cost 31.2s\n" + worker(
-        "RuntimeError: [aiter] build [module_moe_asm] under /root/.aiter/jit/build/module_moe_asm failed !!!!!!")),
+        "RuntimeError: [aiter] build [module_moe_asm] under /home/user/.aiter/jit/build/module_moe_asm failed !!!!!!")),
     ("aiter-module", "weights", ROCM_033 + LOADING  # amd-r9700-vllm-toolboxes issue 15
         + "[aiter] finish build [module_aiter_core], cost 27.7s\n" + worker(
         "ModuleNotFoundError: No module named 'aiter.jit.module_aiter_core'")),

@@ -28,10 +28,10 @@ UNTUNED = "".join(
     for i in range(3)
 )
 BUILDS = """\
-(Worker_TP0 pid=240) [aiter] [pid=240 pname=Worker_TP0] start build [module_moe_asm] under /root/.aiter/jit/build/module_moe_asm
-(Worker_TP1 pid=241) [aiter] [pid=241 pname=Worker_TP1] waiting for baton release at /root/.aiter/jit/build/lock_module_moe_asm
+(Worker_TP0 pid=240) [aiter] [pid=240 pname=Worker_TP0] start build [module_moe_asm] under /home/user/.aiter/jit/build/module_moe_asm
+(Worker_TP1 pid=241) [aiter] [pid=241 pname=Worker_TP1] waiting for baton release at /home/user/.aiter/jit/build/lock_module_moe_asm
 (Worker_TP0 pid=240) [aiter] [pid=240 pname=Worker_TP0] \x1b[32mfinish build [module_moe_asm], cost 57.8s \x1b[0m
-(Worker_TP0 pid=240) [aiter] import [module_moe_asm] under /root/.aiter/jit/module_moe_asm.so
+(Worker_TP0 pid=240) [aiter] import [module_moe_asm] under /home/user/.aiter/jit/module_moe_asm.so
 """
 OPTIONAL = """\
 Traceback (most recent call last):

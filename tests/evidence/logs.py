@@ -34,7 +34,7 @@ ROCM_033 = """\
 (APIServer pid=1) WARNING 08-19 11:02:15 [importing.py:88] Failed to import Triton kernels. Please make sure your triton version is compatible. Error: No module named 'triton_kernels'
 (EngineCore pid=199) INFO 08-19 11:02:31 [core.py:133] Initializing a V1 LLM engine (v0.33.0) with config: model='m', dtype=torch.bfloat16, tensor_parallel_size=8, enforce_eager=False, kernel_config=KernelConfig(ir_op_priority=IrOpPriorityConfig(rms_norm=['aiter', 'native']))
 (Worker_TP0 pid=240) INFO 08-19 11:02:44 [parallel_state.py:1906] world_size=8 rank=0 local_rank=0 backend=nccl
-(Worker_TP3 pid=243) [aiter] [pid=243 pname=Worker_TP3] import [module_aiter_core] under /root/.aiter/jit/module_aiter_core.so
+(Worker_TP3 pid=243) [aiter] [pid=243 pname=Worker_TP3] import [module_aiter_core] under /home/user/.aiter/jit/module_aiter_core.so
 """
 CUDA = """\
 INFO 05-03 17:20:09 [__init__.py:244] Automatically detected platform cuda.
