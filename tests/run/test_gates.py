@@ -209,5 +209,11 @@ def test_throttling_that_was_not_observed_passes_and_says_so() -> None:
     none = throttling(throttled_fraction=None, telemetry_text="not observed: RAPL: only root")
     assert (none["passed"], none["value"]) == (True, None)
     assert none["text"] == "not observed: RAPL: only root"
-    silent = throttling(throttled_fraction=None, telemetry_text="read by RAPL every 0.5 s")
+    silent = throttling(
+        throttled_fraction=None, telemetry_samples=9, telemetry_text="read by RAPL every 0.5 s"
+    )
     assert silent["text"] == "not observed: no throttle reasons are told (read by RAPL every 0.5 s)"
+    missed = throttling(
+        throttled_fraction=None, telemetry_samples=0, telemetry_text="read by RAPL every 9 s"
+    )
+    assert missed["text"] == "not observed: no sample fell into the window (read by RAPL every 9 s)"

@@ -25,6 +25,8 @@ def schedule(**telemetry: object) -> Schedule:
     study["models"] = {"toy": study["models"]["toy"]}
     study["hardware"] = {"platform": "cuda", "architecture": "sm_90", "gpus": 1}
     study["telemetry"] = telemetry
+    # A window of about a second: samples every 50 ms fall into it on a busy machine, too.
+    study["workload"] |= {"output_tokens": 120}
     return Schedule(load_study(study, "test"), Catalogue.model_validate(CATALOGUE))
 
 
@@ -37,7 +39,7 @@ def measure(plan: Schedule, store: Store) -> dict:
 def test_from_the_samples_of_a_launch_to_the_aggregate(tmp_path, monkeypatch):
     nvidia_smi(tmp_path / "bin", sys.executable)
     monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:/usr/bin:/bin")
-    plan, store = schedule(period_s=0.1), Store(tmp_path / "store")
+    plan, store = schedule(period_s=0.05), Store(tmp_path / "store")
     evidence = measure(plan, store)
     (launch,) = evidence["launches"]
     told = launch["telemetry"]

@@ -289,7 +289,9 @@ def _throttling(summary: dict[str, Any], t: Thresholds) -> Any:
     if share is None:
         why = summary.get("telemetry_text") or "not observed: the launch has no telemetry"
         if not why.startswith("not observed"):
-            why = f"not observed: no throttle reasons are told ({why})"
+            samples = summary.get("telemetry_samples")
+            told = "no throttle reasons are told" if samples else "no sample fell into the window"
+            why = f"not observed: {told} ({why})"
         return _gate("throttling", True, None, t.throttled_max, why)
     text = f"{share:.1%} of the samples in the window show throttling by heat, a power brake or the hardware"
     if capped:
