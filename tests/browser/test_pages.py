@@ -16,7 +16,11 @@ from tests.browser.pages import CASES, write_comparison, write_page
 pytestmark = pytest.mark.skipif(
     find() is None, reason="no Chromium: apt-get install chromium, or set CHROMIUM to its path"
 )
-PAGES = [*CASES, "comparison"]
+PUBLISHED = {
+    name: Path(__file__).parents[2] / "docs" / name / "report" / "report.html"
+    for name in ("example", "h100-attention")
+}
+PAGES = [*CASES, "comparison", *PUBLISHED]
 PHONE = 390
 
 
@@ -33,6 +37,8 @@ def pages(tmp_path_factory):
     made: dict[str, Path] = {}
 
     def page(name):
+        if name in PUBLISHED:
+            return PUBLISHED[name]
         if name not in made:
             made[name] = (
                 write_comparison(folder) if name == "comparison" else write_page(name, folder)
@@ -64,7 +70,7 @@ def test_a_page_is_whole_alone_and_fits_a_phone(browser, pages, name):
 
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
-@pytest.mark.parametrize("name", ["failed-gates", "one-block", "comparison"])
+@pytest.mark.parametrize("name", ["failed-gates", "one-block", "comparison", *PUBLISHED])
 def test_axe_finds_no_serious_violation(browser, pages, name, dark):
     source = os.environ.get("AXE_CORE")
     if not source:
@@ -163,6 +169,20 @@ def test_paper_has_everything_and_says_what_was_filtered_out(browser, pages):
     browser.send("Emulation.setEmulatedMedia", media="print")
     assert browser.evaluate(f"{bar}.querySelector('label').offsetParent") is None
     assert browser.evaluate(f"{bar}.querySelector('[role=status]').offsetHeight") > 0
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_the_report_of_a_real_study_sorts_and_prints(browser, pages, name):
+    browser.open(pages(name))
+    heads = "document.querySelectorAll('table thead button')"
+    assert browser.evaluate(f"{heads}.length") > 20
+    browser.evaluate(f"[...{heads}].forEach((button) => button.click())")
+    assert browser.evaluate(
+        "[...document.querySelectorAll('table')].every((table) => !table.querySelector('thead button')"
+        " || table.querySelector('th[aria-sort=ascending]'))"
+    )
+    assert browser.pdf().startswith(b"%PDF")
+    assert browser.complaints() == []
 
 
 def test_200_levels_scroll_in_their_own_frame_under_their_heads(browser, pages):
