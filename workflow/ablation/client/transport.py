@@ -210,7 +210,9 @@ class Client(httpx.AsyncClient):
     def cookies(self, cookies: Any) -> None:
         raise TypeError("this client carries no cookies")
 
-    async def send(self, request: httpx.Request, *, stream: bool = False, **_: Any) -> httpx.Response:
+    async def send(
+        self, request: httpx.Request, *, stream: bool = False, **_: Any
+    ) -> httpx.Response:
         """Send a request as it is; what is answered, a redirect too, is the response. With `stream`, the
         body is left for the caller to read. Raises httpx's transport errors, RuntimeError once closed."""
         if self.is_closed:
