@@ -95,12 +95,14 @@ class Workspace:
         return [str(SNAKEMAKE), *arguments, *files, "--configfile", str(self.folder / "study.yaml")]
 
     def start(self, *arguments: str, log: Path) -> subprocess.Popen:
+        """Snakemake in the background, at the head of a process group as a shell starts it."""
         with log.open("w") as output:
             return subprocess.Popen(
                 self.command(*arguments),
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 env=self.environment,
+                process_group=0,
             )
 
     def run(self, *arguments: str, ok: bool = True) -> str:
