@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -103,6 +104,8 @@ class Workspace:
                 stderr=subprocess.STDOUT,
                 env=self.environment,
                 process_group=0,
+                # What a shell starts with & ignores Ctrl-C, and so would all that these tests start.
+                preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
             )
 
     def run(self, *arguments: str, ok: bool = True) -> str:
