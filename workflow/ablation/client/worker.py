@@ -34,7 +34,7 @@ from ablation.client import failures, workload
 from ablation.client.record import REQUESTS, ReadsWriter
 from ablation.client.transport import Client, Recording, RecordingTransport, body_of
 
-LAG_PERIOD_S = 0.02
+LAG_PERIOD_S = 0.01
 # After a failed connection a slot waits, so that a dead server is found out before it costs every
 # request.
 PAUSE_AFTER_CONNECTION_FAILURE_S = 0.5
@@ -244,7 +244,7 @@ class Worker:
 
 
 class LagSampler:
-    """How late each of a series of 20 ms timers was: the event loop's lag. libuv's timers count whole
+    """How late each of a series of 10 ms timers was: the event loop's lag. libuv's timers count whole
     milliseconds, so up to 1 ms of it is the timer's own. A plain callback, not a task: it is paid for out of
     the CPU that the client's gate looks at."""
 
