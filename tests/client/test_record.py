@@ -20,14 +20,18 @@ from ablation.client.record import (
     read_record,
     write_record,
 )
+from ablation.client.sockets import Inbox
 from ablation.client.transport import Recording
 
 READS = {1: [b"abc", b"", b"d" * 1000], 3: [b"e"], 0: []}
 
 
 def recording(pieces: list[bytes]) -> Recording:
+    inbox = Inbox()
+    for number, piece in enumerate(pieces):
+        inbox.add(piece, 1000 + number)
     made = Recording()
-    made.keep([1000 + number for number in range(len(pieces))], pieces)
+    made.keep(inbox)
     return made
 
 

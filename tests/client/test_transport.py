@@ -12,7 +12,16 @@ from typing import Any
 import httpx
 import pytest
 
+from ablation.client import sockets
 from ablation.client.transport import Client, Recording, RecordingTransport, body_of
+
+
+@pytest.fixture(params=["kernel", "asyncio"], autouse=True)
+def stamps(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Everything here holds with the kernel's stamps and, where there are none, with asyncio's reads."""
+    if request.param == "asyncio":
+        monkeypatch.setattr(sockets, "SUPPORTED", False)
+
 
 OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nhi"
 Talk = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]

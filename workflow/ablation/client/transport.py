@@ -1,7 +1,8 @@
-"""A transport for httpx that records when each read came off the socket, and the bytes of it.
+"""A transport for httpx that records when each read arrived, and the bytes of it.
 
-Plain HTTP/1.1 with keep-alive over an `asyncio.Protocol` of our own. What happens for each read is
-kept to the least: one clock and a look for the end of the message. Nothing is decoded. httpx is the
+Plain HTTP/1.1 with keep-alive over sockets of our own (see sockets), whose reads carry the kernel's time of arrival.
+Over TLS, and where there is no Linux, over an `asyncio.Protocol` that looks at the clock at each read. What happens for
+each read is kept to the least: a stamp and a look for the end of the message. Nothing is decoded. httpx is the
 interface, and its cost is paid once a request, never per event.
 
     transport = RecordingTransport("http://127.0.0.1:8000")
@@ -10,7 +11,7 @@ interface, and its cost is paid once a request, never per event.
         request = transport.prepare(client.build_request("POST", url, content=body))
         recording = request.extensions["recording"]
         await client.send(request, stream=True)      # returns when the response is whole
-        recording.stamps                             # CLOCK_MONOTONIC ns of each read
+        recording.stamps                             # CLOCK_MONOTONIC ns of each read's arrival
 
 Never a silent retry: a connection that fails under a request fails that request. One that the
 server closes between requests is opened again for the next request, and counted (`reopened`).
@@ -21,15 +22,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ssl
-from array import array
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
-from itertools import accumulate
 from time import monotonic_ns
 from typing import Any, cast
 
 import httptools
 import httpx
+
+from ablation.client import sockets
 
 # The end of an event that is a chunk of its own. A chunked message ends in two line ends (CR LF CR LF),
 # so a read that ends like this cannot be its last, and the parser may wait: it sees it with the next.
@@ -48,11 +49,11 @@ class Recording:
     data: bytes = b""  # the bytes as read, HTTP framing included
     complete: bool = False
 
-    def keep(self, stamps: list[int], reads: list[bytes]) -> None:
-        """Take what was read, in a compact form: a run may have millions of reads."""
-        self.stamps = array("q", stamps)
-        self.ends = array("q", accumulate(map(len, reads)))
-        self.data = b"".join(reads)
+    def keep(self, inbox: sockets.Inbox) -> None:
+        """Take what was read."""
+        self.stamps, self.ends = inbox.stamps, inbox.ends
+        self.data = bytes(inbox.view[: inbox.end])
+        inbox.clear()
 
     def reads(self) -> list[bytes]:
         """The bytes of each read, in order."""
@@ -65,15 +66,13 @@ class Connection(asyncio.Protocol):
 
     def __init__(self, pool: RecordingTransport) -> None:
         self._pool = pool
+        self.inbox = sockets.Inbox()
         self._recording: Recording | None = None
-        self._stamps: list[int] = []
-        self._reads: list[bytes] = []
-        self._parsed = 0  # reads that the parser has seen
-        self._chunked = False
+        self._parsed = 0  # bytes that the parser has seen
         self._done: asyncio.Future[None] | None = None
         self._keep_alive = True
         self._until_close = False
-        self.transport: asyncio.Transport | None = None
+        self.transport: asyncio.Transport | sockets.StampedTransport | None = None
         self._parser: Any = None
 
     # asyncio's side
@@ -81,22 +80,25 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Keep the transport. A high-water mark of 0 makes uvloop write at once, not at the end of
         its loop iteration, so that the stamp of a send is that of the system call."""
-        self.transport = cast(asyncio.Transport, transport)  # uvloop's is none by inheritance
-        self.transport.set_write_buffer_limits(high=0)
+        self.transport = plain = cast(
+            asyncio.Transport, transport
+        )  # uvloop's is none by inheritance
+        plain.set_write_buffer_limits(high=0)
 
     def data_received(self, data: bytes) -> None:
-        """Stamp, keep, look for the end."""
-        now = monotonic_ns()
+        """Stamp and keep what asyncio has read."""
+        self.inbox.add(data, monotonic_ns())
+        if not data.endswith(self.inbox.quiet):
+            self.look()
+
+    def look(self) -> None:
+        """Look for the end of the message in what the parser has not seen."""
         if self._recording is None:  # nobody asked for these bytes: the connection is spent
             self.abort()
             return
-        self._stamps.append(now)
-        self._reads.append(data)
-        if self._chunked and data.endswith(EVENT_END):
-            return
+        start, self._parsed = self._parsed, self.inbox.end
         try:
-            self._parser.feed_data(b"".join(self._reads[self._parsed :]))
-            self._parsed = len(self._reads)
+            self._parser.feed_data(self.inbox.view[start : self._parsed])
         except Exception as error:
             self._fail(httpx.RemoteProtocolError(f"not HTTP/1.1: {error}"))
             self.abort()
@@ -111,7 +113,7 @@ class Connection(asyncio.Protocol):
         if exc is None and self._until_close:
             self._finish()
             return
-        where = f"after {len(self._reads)} reads" if self._reads else "before any byte"
+        where = f"after {reads} reads" if (reads := len(self.inbox.ends)) else "before any byte"
         why = f" ({exc})" if exc else ""
         self._fail(httpx.ReadError(f"connection closed by the server {where}{why}"))
 
@@ -127,8 +129,9 @@ class Connection(asyncio.Protocol):
         assert self._recording is not None
         self._recording.status = self._parser.get_status_code()
         names = {name.lower() for name, _ in self._recording.headers}
-        self._chunked = b"transfer-encoding" in names
-        self._until_close = not self._chunked and b"content-length" not in names
+        chunked = b"transfer-encoding" in names
+        self.inbox.quiet = (EVENT_END,) if chunked else ()
+        self._until_close = not chunked and b"content-length" not in names
 
     def on_message_complete(self) -> None:
         """The response is whole."""
@@ -146,8 +149,8 @@ class Connection(asyncio.Protocol):
         self._recording = recording
         self._done = asyncio.get_running_loop().create_future()
         self._parser = httptools.HttpResponseParser(self)
-        self._until_close = self._chunked = False
-        self._stamps, self._reads, self._parsed = [], [], 0
+        self._until_close, self._parsed = False, 0
+        self.inbox.clear()
         recording.sent_ns = monotonic_ns()
         self.transport.write(wire)
         try:
@@ -156,7 +159,7 @@ class Connection(asyncio.Protocol):
             self.abort()
             raise
         finally:
-            recording.keep(self._stamps, self._reads)
+            recording.keep(self.inbox)
         if not self._keep_alive:
             self.abort()
 
@@ -269,6 +272,7 @@ class RecordingTransport(httpx.AsyncBaseTransport):
         self._port = parsed.port or (443 if parsed.scheme == "https" else 80)
         self._tls = ssl.create_default_context() if parsed.scheme == "https" else None
         self._connect_timeout_s = connect_timeout_s
+        self._poller: sockets.Poller | None = None
         self._idle: list[Connection] = []
         self._all: set[Connection] = set()
         self.opened = 0
@@ -311,6 +315,8 @@ class RecordingTransport(httpx.AsyncBaseTransport):
         recording = request.extensions.get("recording") or Recording()
         connection = await self._take()
         await connection.exchange(wire, recording)
+        if self._poller is not None:
+            self._poller.took(recording.stamps[-1] - recording.sent_ns, len(recording.stamps))
         if connection.usable:
             self._idle.append(connection)
         return httpx.Response(
@@ -326,6 +332,14 @@ class RecordingTransport(httpx.AsyncBaseTransport):
         self._idle.clear()
         for connection in connections:
             connection.abort()
+        if self._poller is not None:
+            self._poller.close()
+            self._poller = None
+
+    @property
+    def unstamped_reads(self) -> int | None:
+        """Reads whose stamp is not the kernel's; None where none is (TLS, another system than Linux)."""
+        return self._poller.unstamped if self._poller is not None else None
 
     def forget(self, connection: Connection) -> None:
         """A connection is gone (called by the connection)."""
@@ -342,12 +356,10 @@ class RecordingTransport(httpx.AsyncBaseTransport):
         return await self._connect()
 
     async def _connect(self) -> Connection:
-        loop = asyncio.get_running_loop()
+        connection = Connection(self)
         try:
             async with asyncio.timeout(self._connect_timeout_s):
-                _, connection = await loop.create_connection(
-                    lambda: Connection(self), self._host, self._port, ssl=self._tls
-                )
+                await self._join(connection)
         except TimeoutError:
             raise httpx.ConnectTimeout(
                 f"no connection to {self._host}:{self._port} in {self._connect_timeout_s:g} s"
@@ -357,6 +369,15 @@ class RecordingTransport(httpx.AsyncBaseTransport):
         self.opened += 1
         self._all.add(connection)
         return connection
+
+    async def _join(self, connection: Connection) -> None:
+        loop = asyncio.get_running_loop()
+        if self._tls is not None or not sockets.SUPPORTED:
+            await loop.create_connection(lambda: connection, self._host, self._port, ssl=self._tls)
+            return
+        connected = await sockets.connect(self._host, self._port)
+        self._poller = self._poller or sockets.Poller(loop)
+        connection.transport = self._poller.add(connected, connection)
 
 
 def _wire(request: httpx.Request, content: bytes) -> bytes:

@@ -191,6 +191,7 @@ class Worker:
             "max_rss_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
             "connections_opened": self.transport.opened,
             "connections_reopened": self.transport.reopened,
+            "reads_unstamped": self.transport.unstamped_reads,
         }
         self.emit("done", stats=stats)
         await self.client.aclose()
