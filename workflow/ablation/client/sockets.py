@@ -21,7 +21,7 @@ import select
 import socket
 import struct
 from array import array
-from time import monotonic_ns, time_ns
+from time import monotonic_ns, sleep, time_ns
 from typing import Protocol
 
 SUPPORTED = hasattr(select, "epoll")
@@ -32,7 +32,7 @@ ANCILLARY_BYTES = 64
 FIRST_ROOM_BYTES = 1 << 16
 LEAST_ROOM_BYTES = 1 << 14  # for a read
 
-# libuv's timers count whole milliseconds, and longer batches were not seen to cost less.
+# Longer batches were not seen to cost less.
 BATCH_NS = 1_000_000
 # There are batches where an exchange takes so many times as long, and two reads of a stream are so far apart.
 EXCHANGE_PER_BATCH, GAP_PER_BATCH = 500, 5
@@ -164,7 +164,6 @@ class Poller:
         self._epoll = select.epoll()
         self._transports: dict[int, StampedTransport] = {}
         self._writing: set[int] = set()
-        self._timer: asyncio.TimerHandle | None = None
         self._drained_ns = 0
         self._offset_ns = realtime_offset_ns(0)
         self._exchange_ns = self._gap_ns = 0.0
@@ -208,8 +207,6 @@ class Poller:
             for transport in list(self._transports.values()):
                 transport.abort()
             self._loop.remove_reader(self._epoll.fileno())
-            if self._timer is not None:
-                self._timer.cancel()
             self._epoll.close()
 
     @property
@@ -223,27 +220,20 @@ class Poller:
         )
 
     def _ready(self) -> None:
-        """A socket is readable. Where that goes on so often that a batch would have several, go over to batches."""
-        before = self._drained_ns
-        self._drain()
-        hurried = self._drained_ns - before < BATCH_NS / 4 and self.patient
-        self._hurried = self._hurried + 1 if hurried else 0
-        if self._hurried >= HURRIED_READS:
-            self._loop.remove_reader(self._epoll.fileno())
-            self._timer = self._loop.call_later(BATCH_NS / 1e9, self._batch)
-
-    def _batch(self) -> None:
-        """Read what has come meanwhile; once that is no more than one read, wait for the next as before."""
-        if self._drain() > 1 and self.patient:
-            self._timer = self._loop.call_later(BATCH_NS / 1e9, self._batch)
+        """A socket is readable. Where that goes on so often that a batch would have several, gather them first: asleep,
+        since whatever a read sets off has run by now, and a timer of the loop costs as much as an event."""
+        since_ns = monotonic_ns() - self._drained_ns
+        if self._hurried >= HURRIED_READS and since_ns < BATCH_NS:
+            sleep(BATCH_NS / 1e9)
+            several = self._drain() > 1
+            self._hurried = HURRIED_READS if several and self.patient else 0
         else:
-            self._timer, self._hurried = None, 0
-            self._loop.add_reader(self._epoll.fileno(), self._ready)
+            self._drain()
+            self._hurried = self._hurried + 1 if since_ns < BATCH_NS / 4 and self.patient else 0
 
     def _drain(self) -> int:
         """Read every readable socket once; returns how many there were."""
         events = self._epoll.poll(0)
-        self._drained_ns = monotonic_ns()
         offset = realtime_offset_ns(self._offset_ns)
         stepped, self._offset_ns = abs(offset - self._offset_ns) > STEP_NS, offset
         unstamped, readable = self.unstamped, select.EPOLLIN
@@ -283,6 +273,7 @@ class Poller:
             if not inbox.buffer.endswith(inbox.quiet, start, end):
                 transport.receiver.look()
         self._all_stamped = self.unstamped == unstamped
+        self._drained_ns = monotonic_ns()
         return len(events)
 
 

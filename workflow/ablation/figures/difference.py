@@ -73,7 +73,7 @@ def _panel(
     margin = float(plan["design"]["equivalence_margin_percent"])
     title = plan["models"].get(model, {}).get("title") or model
     words = f"{title}: {styles[arm].label} against {styles[baseline].label}"
-    ax.set_title(literal(textwrap.fill(words, 78)))
+    ax.set_title(literal(textwrap.fill(words, 74)))
     low = 100 * (1 / (1 + margin / 100) - 1)
     ax.axhspan(
         low, margin, facecolor="#eceef2", edgecolor="#d3d7de", hatch="//", linewidth=0.0, zorder=0
