@@ -2,7 +2,7 @@
 
 The kernel stamps each packet as it arrives (SO_TIMESTAMPNS, socket(7)); a read takes the stamp of its last packet
 along. So how late we are to read changes no measurement, and where many streams run at once their
-sockets are read in batches: a process that is woken for each event pays more for waking than for reading.
+sockets can be read in batches, not at a wake-up each.
 
     poller = Poller(loop)
     transport = poller.add(connected_socket, receiver)   # the part of asyncio.Transport that a receiver needs
