@@ -72,6 +72,42 @@ def closed_loop(
     return made
 
 
+def one_engine(
+    level: int, count: int, ramp: float, *, tokens: int = 128, decode: float = 0.008, prefill: float
+) -> list[dict[str, Any]]:
+    """A server that computes in steps: each gives every running request a token in `decode` s, and
+    takes `prefill` s more when it also begins a request. So requests hold each other up, as they do
+    in vLLM, and stay in the phases in which they were sent."""
+    arrivals = [ramp * i / level for i in range(level)]
+    waiting: list[tuple[float, list[float]]] = []
+    running: list[tuple[float, list[float]]] = []
+    done: list[tuple[float, list[float]]] = []
+    now, begun = 0.0, 0
+    while len(done) < count:
+        while arrivals and (arrivals[0] <= now or not (waiting or running)):
+            now = max(now, arrivals[0])
+            waiting.append((arrivals.pop(0), []))
+            begun += 1
+        now += decode * bool(running)
+        if waiting:
+            now += prefill
+            running.append(waiting.pop(0))
+        for sent, events in list(running):
+            events.append(now)
+            if len(events) == tokens:
+                running.remove((sent, events))
+                done.append((sent, events))
+                if begun < count:
+                    waiting.append((now + 1e-6, []))
+                    begun += 1
+    made = []
+    for sent, events in sorted(done):
+        whole = {"event_s": events, "ended_s": events[-1], "e2e_s": events[-1] - sent}
+        tpot = (events[-1] - events[0]) / (tokens - 1)
+        made.append(request(sent, events[0], 0, tokens) | whole | {"tpot_s": tpot})
+    return made
+
+
 def run_json(level: int, **more: Any) -> dict[str, Any]:
     """What metrics and gates read of a record's run.json."""
     return {

@@ -10,7 +10,7 @@ import pytest
 
 from ablation.run.gates import Thresholds, defaults, judge
 from ablation.run.metrics import summarise
-from tests.run_rows import closed_loop, request, run_json, table, unsent
+from tests.run_rows import closed_loop, one_engine, request, run_json, table, unsent
 
 NAMES = [
     "achieved_concurrency",
@@ -19,6 +19,7 @@ NAMES = [
     "server_counters",
     "client_bottleneck",
     "steady_state",
+    "littles_law",
     "jit_in_window",
     "prefix_cache_hits",
     "throttling",
@@ -125,6 +126,25 @@ def test_steady_state() -> None:
     assert not gate["passed"]
     assert re.search(r"changes by -\d\d\.\d%", gate["text"])
     assert gates(slowing, level=1, thresholds={"trend_max": 0.9})["steady_state"]["passed"]
+
+
+def test_a_window_that_cuts_too_few_requests_at_one_phase() -> None:
+    level, ramp, prefill = 10, 1.0, 0.06
+    long = summarise(table(one_engine(level, 3000, ramp, prefill=prefill)), run_json(level))
+    truth = long["output_throughput_tok_s"]
+    short = one_engine(level, 30, ramp, prefill=prefill)
+    gate = gates(short)["littles_law"]
+    summary = summarise(table(short), run_json(level))
+    assert summary["output_throughput_tok_s"] > 1.06 * truth
+    assert summary["output_throughput_little_tok_s"] == pytest.approx(truth, rel=0.01)
+    assert (gate["passed"], gate["threshold"]) == (False, 0.05)
+    assert "ask for more requests" in gate["text"]
+    more = one_engine(level, 200, ramp, prefill=prefill)
+    assert gates(more)["littles_law"]["passed"]
+    assert summarise(table(more), run_json(level))["output_throughput_tok_s"] == pytest.approx(
+        truth, rel=0.02
+    )
+    assert "not observed" in gates(closed_loop(8, 40))["littles_law"]["text"]
 
 
 def test_noise_is_no_trend() -> None:

@@ -36,6 +36,7 @@ class Thresholds:
     send_delay_p99_max_s      seconds from a free slot to the request's bytes on the socket
     trend_max                 change of throughput over the window, as a fraction of its mean ...
     trend_p                   ... that fails when noise would bring it less often than this
+    littles_law_max           output throughput by counting against that by Little's law, as a fraction
     jit_lines_max             lines of kernel compilation in the server's log inside the window
     prefix_cache_hits_max     prompt tokens found in the prefix cache, as a fraction of those looked up
     throttled_max             telemetry samples in the window that show throttling, as a fraction
@@ -51,6 +52,7 @@ class Thresholds:
     send_delay_p99_max_s: float = 0.02
     trend_max: float = 0.2
     trend_p: float = 0.01
+    littles_law_max: float = 0.05
     jit_lines_max: int = 0
     prefix_cache_hits_max: float = 0.0
     throttled_max: float = 0.01
@@ -81,6 +83,7 @@ def judge(
         _server_counters(summary, rows, run_json, limits),
         _client_bottleneck(summary, limits),
         _steady_state(summary, rows, limits),
+        _littles_law(summary, limits),
         _jit_in_window(summary, rows, run_json, launch_evidence, limits),
         _prefix_cache_hits(run_json, limits),
         _throttling(summary, limits),
@@ -231,6 +234,31 @@ def _steady_state(summary: dict[str, Any], rows: pa.Table, t: Thresholds) -> Any
     if not passed:
         text += "; it was not steady: warm up for longer, or look for throttling or a growing queue"
     return _gate("steady_state", passed, abs(change), t.trend_max, text)
+
+
+def _littles_law(summary: dict[str, Any], t: Thresholds) -> Any:
+    """Two estimates of one throughput: they part where the window cuts the requests at one phase.
+
+    L = lambda W (Little 1961): with L in flight, W seconds and n tokens a request, n L / W tokens/s.
+    On an H100 with 3 requests for each in flight and a ramp that was shorter than a request, prefill
+    was a fifth too rare in the window, and a true difference of 9 % was seen as 7 (docs/h100-attention.md).
+    """
+    counted, little = summary["output_throughput_tok_s"], summary["output_throughput_little_tok_s"]
+    if not counted or not little:
+        text = "not observed: no request ended in a window"
+        return _gate("littles_law", True, None, t.littles_law_max, text)
+    apart = counted / little - 1
+    text = (
+        f"{counted:,.1f} tok/s counted in the window, {little:,.1f} by Little's law from the "
+        f"{summary['window_requests']} requests that ended in it: {apart:+.1%}"
+    )
+    passed = abs(apart) <= t.littles_law_max
+    if not passed:
+        text += (
+            "; the window cuts the requests so that one phase, prefill or decode, is in it too often: ask for more "
+            f"requests (workload.requests), or ramp over a little less than the time of one ({summary['e2e_mean_s']:.2g} s)"
+        )
+    return _gate("littles_law", passed, abs(apart), t.littles_law_max, text)
 
 
 def _jit_in_window(

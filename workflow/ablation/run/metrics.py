@@ -157,7 +157,7 @@ def summarise(
         "event_loop_lag_p99_s": client.get("event_loop_lag_p99_s"),
         "send_delay_p99_s": client.get("send_delay_p99_s"),
     }
-    summary |= _throughput(rows, events, whole, window)
+    summary |= _throughput(rows, events, whole, window, summary["achieved_concurrency"])
     summary |= _latencies(rows, events, whole, window)
     summary["goodput_req_s"] = _goodput(rows, whole, window, slos)
     return summary
@@ -190,13 +190,14 @@ def column(rows: pa.Table, name: str) -> Any:
 
 
 def _throughput(
-    rows: pa.Table, events: Events, whole: Any, window: Window | None
+    rows: pa.Table, events: Events, whole: Any, window: Window | None, achieved: float
 ) -> dict[str, Any]:
     names = (
         "output_throughput_tok_s",
         "total_throughput_tok_s",
         "request_throughput_req_s",
         "achieved_concurrency_little",
+        "output_throughput_little_tok_s",
         "window_requests",
     )
     if window is None:
@@ -204,7 +205,7 @@ def _throughput(
     inside = window.holds(events.at)
     output = float(events.tokens[inside].sum()) / window.seconds
     prompts = column(rows, "prompt_tokens")[window.holds(column(rows, "first_token_s"))]
-    ended = int((whole & window.holds(column(rows, "ended_s"))).sum())
+    ended = whole & window.holds(column(rows, "ended_s"))
     edges = np.linspace(window.start, window.end, SLICES + 1)
     batches, _ = np.histogram(events.at, edges, weights=events.tokens)
     # Little's law, L = lambda W, with lambda taken as tokens/s over tokens per request: a request
@@ -212,12 +213,17 @@ def _throughput(
     # moment.
     e2e, tokens = column(rows, "e2e_s")[whole], column(rows, "output_tokens")[whole]
     little = _ratio(output * float(e2e.sum()), float(np.nansum(tokens)))
+    # The other way round, from whole requests alone: what is in flight, times what a request gives in
+    # its time. Tokens that are counted in a window depend on the phase, prefill or decode, in which
+    # its ends cut the requests; this does not.
+    each = _ratio(float(np.nansum(tokens[ended[whole]])), float(e2e[ended[whole]].sum()))
     return {
         "output_throughput_tok_s": output,
         "total_throughput_tok_s": output + float(np.nansum(prompts)) / window.seconds,
-        "request_throughput_req_s": ended / window.seconds,
+        "request_throughput_req_s": int(ended.sum()) / window.seconds,
         "achieved_concurrency_little": little,
-        "window_requests": ended,
+        "output_throughput_little_tok_s": None if each is None else achieved * each,
+        "window_requests": int(ended.sum()),
         "batch_throughput_tok_s": (batches / (window.seconds / SLICES)).tolist(),
     }
 

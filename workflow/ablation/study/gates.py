@@ -57,6 +57,12 @@ class Gates(Strict):
         lt=1,
         description="... that fails when noise would bring it less often than this.",
     )
+    littles_law_max: float = Field(
+        default=0.05,
+        gt=0,
+        description="Output throughput counted in the window against that by Little's law, as a fraction: "
+        "apart where the window cuts too few requests at one phase.",
+    )
     jit_lines_max: int = Field(
         default=0,
         ge=0,
