@@ -256,7 +256,8 @@ def _littles_law(summary: dict[str, Any], t: Thresholds) -> Any:
     if not passed:
         text += (
             "; the window cuts the requests so that one phase, prefill or decode, is in it too often: ask for more "
-            f"requests (workload.requests), or ramp over a little less than the time of one ({summary['e2e_mean_s']:.2g} s)"
+            "requests (workload.requests), or ramp over a little less than the time of one "
+            f"({summary['e2e_mean_s']:.2g} s)"
         )
     return _gate("littles_law", passed, abs(apart), t.littles_law_max, text)
 
