@@ -18,7 +18,7 @@ pytestmark = pytest.mark.skipif(
 )
 PUBLISHED = {
     name: Path(__file__).parents[2] / "docs" / name / "report" / "report.html"
-    for name in ("example", "h100-attention", "h100-mla")
+    for name in ("example", "h100-attention", "h100-burst", "h100-mla")
 }
 PAGES = [*CASES, "comparison", *PUBLISHED]
 PHONE = 390
