@@ -115,7 +115,6 @@ def test_batches_lose_nothing() -> None:
 def test_what_comes_while_a_batch_gathers_is_read_with_it(
     paused: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sockets, "BATCH_NS", 10**10)  # longer than any stall of this machine
     gathered: list[float] = []
 
     async def use(poller: sockets.Poller) -> None:
@@ -127,6 +126,7 @@ def test_what_comes_while_a_batch_gathers_is_read_with_it(
                 pair.far.send(b"x")
 
         monkeypatch.setattr(sockets, "sleep", gather)
+        poller._batch_ns = 10**10  # longer than any stall of this machine
         poller._hurried = sockets.HURRIED_READS
         poller._drained_ns = 0 if paused else time.monotonic_ns()
         pairs[0].far.send(b"x")
@@ -148,6 +148,22 @@ def test_no_batches_where_they_would_distort(exchange_s: float, reads: int) -> N
         for _ in range(50):
             poller.took(int(exchange_s * 1e9), reads)
         assert not poller.patient
+
+    run(use)
+
+
+@pytest.mark.parametrize(("exchange_s", "longest_ms"), [(1.0, 2), (30.0, 4)])
+def test_a_batch_is_a_500th_of_an_exchange_and_a_fifth_of_a_gap(
+    exchange_s: float, longest_ms: int
+) -> None:
+    async def use(poller: sockets.Poller) -> None:
+        for _ in range(200):
+            poller.took(int(exchange_s * 1e9), 10)
+        assert poller.patient
+        assert poller._batch_ns == pytest.approx(longest_ms * 1e6, rel=0.001)
+        for _ in range(200):
+            poller.took(int(exchange_s * 1e9), int(exchange_s / 0.006))
+        assert poller._batch_ns == pytest.approx(1.2e6, rel=0.01)
 
     run(use)
 
@@ -204,12 +220,17 @@ def test_ends() -> None:
         assert closed.receiver.lost == aborted.receiver.lost == [None]
         assert isinstance(reset.receiver.lost[0], ConnectionResetError)
         assert aborted.far.recv(10) == b""
-        assert not poller._transports
+        assert not any(poller._inboxes)
 
     run(use)
 
 
-def test_the_inbox_grows_and_what_was_taken_stays() -> None:
+@pytest.mark.parametrize("reads_at_once", [1, sockets.READS_AT_ONCE])
+def test_the_inbox_grows_and_what_was_taken_stays(
+    reads_at_once: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sockets, "READS_AT_ONCE", reads_at_once)
+
     async def use(poller: sockets.Poller) -> None:
         pair = Pair(poller)
         body = bytes(range(251)) * 4000  # a million bytes
