@@ -177,6 +177,12 @@ def test_too_few_blocks_are_said_before_an_hour_is_spent(blocks, words):
     )
 
 
+def test_levels_with_too_few_requests_are_said_before_an_hour_is_spent():
+    warned = [w for w in plan_of("studies/h100-attention.yaml")["warnings"] if "littles_law" in w]
+    assert [w.split(":")[0] for w in warned] == ["levels 10, 100"]
+    assert not any("littles_law" in w for w in plan_of("studies/aiter-mi325x.yaml")["warnings"])
+
+
 def test_the_text_and_the_json_hold_the_plan(full):
     assert json.loads(json.dumps(full)) == full
     text = plan_text(full)
