@@ -8,8 +8,8 @@ times, in turn. Printed for each: output throughput counted in the window, by Li
 ended in it (`ablation.run.metrics`), and from the first send to the last byte. The longest run is the truth; the
 first column nears it as the others grow, the second should be near it from the start.
 
-`--json FILE` writes flat records. Those of `docs/h100-attention.md` are in `benchmarks/results/load-shape.json`, with host, GPU
-and launch, and beside another client that ran in turn (its throughput from first send to last byte).
+`--json FILE` writes flat records. Those of `docs/h100-attention.md` are in `benchmarks/results/load-shape.json`, with
+host, GPU and launch, and beside another client that ran in turn (its throughput from first send to last byte).
 """
 
 from __future__ import annotations
