@@ -225,6 +225,24 @@ def test_ends() -> None:
     run(use)
 
 
+def test_a_connection_closed_by_what_it_got_is_not_read_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sockets, "READS_AT_ONCE", 1)
+
+    async def use(poller: sockets.Poller) -> None:
+        pairs = [Pair(poller) for _ in range(6)]
+        for pair in pairs[::2]:  # and there is more to read: the end
+            monkeypatch.setattr(pair.receiver, "look", pair.transport.abort)
+        for pair in pairs:
+            pair.far.send(b"x")
+            pair.far.close()
+        while poller._drain():  # nothing here waits for the loop
+            pass
+        assert [pair.receiver.data for pair in pairs] == [b"x"] * 6
+        await until(lambda: all(pair.receiver.lost == [None] for pair in pairs))
+
+    run(use)
+
+
 @pytest.mark.parametrize("reads_at_once", [1, sockets.READS_AT_ONCE])
 def test_the_inbox_grows_and_what_was_taken_stays(
     reads_at_once: int, monkeypatch: pytest.MonkeyPatch

@@ -303,8 +303,9 @@ class Poller:
                     inbox.transport.receiver.look()
                 if mask == readable and count < room:
                     break  # that was all; what comes from now on is news
-            else:
-                self._arm(descriptor)  # there may be more: have it told again
+            else:  # there may be more: have it told again
+                if inboxes[descriptor] is inbox:  # not closed by what it got
+                    self._arm(descriptor)
         self._all_stamped = self.unstamped == unstamped
         self._drained_ns = monotonic_ns()
         return len(events)

@@ -241,7 +241,7 @@ def _littles_law(summary: dict[str, Any], t: Thresholds) -> Any:
 
     L = lambda W (Little 1961): with L in flight, W seconds and n tokens a request, n L / W tokens/s.
     On an H100 with 3 requests for each in flight and a ramp that was shorter than a request, prefill
-    was a fifth too rare in the window, and a true difference of 9 % was seen as 7 (docs/h100-attention.md).
+    was 13 and 18 % too rare in the window, and a true difference of 9 % was seen as 7 (docs/h100-attention.md).
     """
     counted, little = summary["output_throughput_tok_s"], summary["output_throughput_little_tok_s"]
     if not counted or not little:
