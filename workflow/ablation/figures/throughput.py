@@ -97,7 +97,8 @@ def _panel(ax: Axes, model: str, rows: DataFrame, plan: Mapping[str, Any]) -> bo
         ax.xaxis.set_minor_locator(NullLocator())
         ax.set_xlim(min(plan["levels"]) / 1.25, max(plan["levels"]) * 1.25)
         # An interval from two launches may be many times the mean: the means must stay readable.
-        ax.set_ylim(0, min(ax.get_ylim()[1], 1.6 * highest))
+        # Matplotlib's margin is a part of the data's range, which a single level hardly has.
+        ax.set_ylim(0, min(max(ax.get_ylim()[1], 1.03 * highest), 1.6 * highest))
         ax.legend(loc="upper left", fontsize=8.5)
     _excluded(ax, model, plan, alone=not drawn)
     return drawn > 0
