@@ -19,7 +19,8 @@ from ablation.session.lock import HOST_LOCK
 ROOT = Path(__file__).resolve().parents[2]
 SNAKEMAKE = Path(sys.executable).with_name("snakemake")
 
-# A study on the reference server: simulated, with a planted difference of 30 %, and answers that differ.
+# A study on the reference server: simulated, with answers that differ, and with a planted difference so
+# large (three times) that a stall of the machine, which can double the time of a run, cannot hide it.
 STUDY = {
     "study": "small",
     "title": "A simulated study",
@@ -29,7 +30,7 @@ STUDY = {
         "title": "Speed of the reference server",
         "baseline": "slow",
         "arms": {
-            "slow": {"args": {"slowdown": 1.3}, "evidence": "reference server"},
+            "slow": {"args": {"slowdown": 3.0}, "evidence": "reference server"},
             "fast": {
                 "args": {"slowdown": 1.0, "logprob-error": 0.5},
                 "evidence": "reference server",
@@ -55,6 +56,8 @@ STUDY = {
         "send_delay_p99_max_s": 5,
         "client_cpu_share_max": 5,
         "trend_max": 9,
+        "achieved_concurrency_min": 0.1,
+        "littles_law_max": 9,
     },
     "catalogue": "models.yaml",
 }
