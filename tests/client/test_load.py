@@ -12,6 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from ablation.client import CLIENT_VERSION
 from ablation.client.load import LoadError, Progress, ServerDied, drive
 from tests.reference_server import ENV, measured, serving, spec, stored
 
@@ -33,6 +34,7 @@ def test_a_level_is_driven_as_asked(tmp_path: Path, workers: int) -> None:
     assert counters["before"]["generation_tokens"] == 64
     assert counters["after"]["generation_tokens"] == 64 + 320
     assert record.client["connections_reopened"] == 0
+    assert record.client["versions"]["client"] == str(CLIENT_VERSION)
     assert len(record.client["workers"]) == workers
     assert not list(tmp_path.glob("load-*"))
 

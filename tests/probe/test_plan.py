@@ -54,7 +54,7 @@ def test_a_claim_has_its_source():
 
 def test_a_probe_is_a_small_session():
     probe = plan_probe(study(), catalogue(), "fixed", "slow")
-    assert probe["command"][-2:] == ["--slowdown", "1.3"]
+    assert probe["command"][-2:] == ["--slowdown", "3.0"]
     assert probe["load"]["requests"] == 6
     assert probe["load"]["output_tokens"] == 8
     assert probe["claim"]["status"] == "required"

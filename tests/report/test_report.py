@@ -232,6 +232,15 @@ def test_versions_that_changed_during_the_study_are_said(figures, tmp_path):
     assert "Not the same in all launches: torch" in html
 
 
+def test_runs_of_a_client_that_did_not_tell_its_version_are_told_apart(figures, tmp_path):
+    """A study begun before the client's version was recorded, and resumed after."""
+    plan = make_plan()
+    sessions = make_sessions(plan)
+    sessions[-1]["launches"][0]["versions"]["client"] = "3"
+    html, _ = reported(plan, make_runs(plan), sessions, figures, tmp_path)
+    assert "Not the same in all launches: client" in html
+
+
 def test_the_same_input_gives_the_same_report(figures, tmp_path):
     plan = make_plan()
     runs = make_runs(plan)

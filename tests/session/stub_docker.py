@@ -94,7 +94,8 @@ class Daemon:
                 name, equals, text = value.partition("=")
                 if equals or name in request["env"]:
                     environment[name] = text if equals else request["env"][name]
-        with tempfile.NamedTemporaryFile(delete=False) as output:
+        folder = os.path.dirname(self.calls)
+        with tempfile.NamedTemporaryFile(dir=folder, delete=False) as output:
             try:
                 process = subprocess.Popen(
                     [options["--entrypoint"], *arguments],
@@ -113,7 +114,6 @@ class Daemon:
         say(out=output.name)
         code = process.wait()
         del self.containers[name]
-        os.unlink(output.name)
         return code if code >= 0 else 128 - code, ""
 
     def id_of(self, name):
@@ -170,6 +170,19 @@ def ask(argv):
     return stream
 
 
+def copy(path, ended):
+    """What a container writes, to this command's own output: all of it, also what it wrote last."""
+    with open(path, "rb") as file:
+        while True:
+            last = ended.is_set()
+            while text := file.read(65536):
+                sys.stdout.buffer.write(text)
+                sys.stdout.buffer.flush()
+            if last:
+                return
+            time.sleep(0.02)
+
+
 def command(argv):
     pairs = dict(split(argv[1:])[0]) if argv[0] == "run" else {}
     # As `docker run` does: a signal to it is the container's.
@@ -177,11 +190,12 @@ def command(argv):
     stream = ask(argv)
     answer = json.loads(stream.readline())
     if "out" in answer:
-        tail = subprocess.Popen(["tail", "-c", "+1", "-f", answer["out"]])
+        ended = threading.Event()
+        copying = threading.Thread(target=copy, args=(answer["out"], ended), daemon=True)
+        copying.start()
         answer = json.loads(stream.readline())
-        time.sleep(0.2)
-        tail.kill()
-        tail.wait()
+        ended.set()
+        copying.join()
     print(answer["text"], end="\n" if answer["text"] else "")
     if answer["code"] and answer["text"]:
         print(answer["text"], file=sys.stderr)

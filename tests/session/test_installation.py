@@ -28,6 +28,21 @@ def test_a_python_that_is_not_there():
         find_installation("/no/python")
 
 
+def test_something_that_is_no_python(tmp_path):
+    script = tmp_path / "python"
+    script.write_text("#!/bin/sh\necho Welcome\n")
+    script.chmod(0o755)
+    with pytest.raises(StudyError, match=r"python: asked for its vLLM, it wrote 'Welcome'; name"):
+        find_installation(str(script))
+
+
+def test_a_script_that_greets_before_its_python(python_with_vllm, tmp_path):
+    script = tmp_path / "greeting"
+    script.write_text(f'#!/bin/sh\necho Welcome\nexec {python_with_vllm} "$@"\n')
+    script.chmod(0o755)
+    assert find_installation(str(script)).vllm == "0.32.1.dev0+cpu"
+
+
 @pytest.fixture
 def python_with_vllm(tmp_path):
     """A Python that finds a package of vLLM's layout, and fails if that is ever imported."""

@@ -6,6 +6,7 @@ import shutil
 
 import pytest
 
+from ablation.client import CLIENT_VERSION
 from ablation.plan.schedule import Schedule
 from ablation.run.derive import derive_run
 from ablation.session.progress import Progress, measured_sessions, seconds_left
@@ -48,6 +49,7 @@ def test_measured_once_then_found(store):
     assert launch["treatment"]["passed"] is True
     assert launch["exit"]["how"] == "stopped by the session"
     assert launch["hardware"]["cpus"] >= 1
+    assert launch["versions"]["client"] == str(CLIENT_VERSION)
     again, words = measure(plan, store)
     assert "nothing to measure" in words
     assert again == evidence

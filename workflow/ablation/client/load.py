@@ -31,6 +31,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 import ablation
+from ablation.client import CLIENT_VERSION
 from ablation.client.counters import scrape_settled
 from ablation.client.failures import ServerDeath, blame_server_death
 from ablation.client.record import REQUESTS, RawRecord
@@ -282,7 +283,7 @@ def _client(stats: list[dict[str, Any]], requests: pa.Table) -> dict[str, Any]:
         | {
             "connections_reopened": sum(s.get("connections_reopened", 0) for s in stats),
             "workers": stats,
-            "versions": {"python": platform.python_version()}
+            "versions": {"client": str(CLIENT_VERSION), "python": platform.python_version()}
             | {package: version(package) for package in packages},
         }
     )

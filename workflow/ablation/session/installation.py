@@ -51,7 +51,14 @@ def find_installation(python: str | Sequence[str]) -> Installation:
         ) from error
     if done.returncode != 0:
         raise StudyError(f"server.python: {python}: cannot run: {done.stderr.strip()[-300:]}")
-    found = json.loads(done.stdout)
+    try:
+        # The last line: a script around Python may have greeted before.
+        found = json.loads(done.stdout.strip().rpartition("\n")[2])
+    except ValueError as error:
+        raise StudyError(
+            f"server.python: {python}: asked for its vLLM, it wrote {done.stdout.strip()[-200:]!r}; name a Python, "
+            "or a script that runs one with the arguments that it is given"
+        ) from error
     version = re.search(
         r"^(?:__version__|version)\b.*?=\s*['\"]([^'\"]+)['\"]", found["version"], re.M
     )

@@ -7,13 +7,18 @@ from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 
 from ablation import __version__
+from ablation.client import CLIENT_VERSION
 
 PARTS = ("snakemake", "httpx", "httptools", "uvloop", "pandas", "pyarrow", "scipy")
 
 
 @cache
 def _versions() -> tuple[tuple[str, str], ...]:
-    found = [("workflow", __version__), ("python", platform.python_version())]
+    found = [
+        ("workflow", __version__),
+        ("client", str(CLIENT_VERSION)),
+        ("python", platform.python_version()),
+    ]
     for part in PARTS:
         try:
             found.append((part, version(part)))
