@@ -78,7 +78,7 @@ def serving(model: Path) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
         env = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"} | ENV
         env["VLLM_RPC_BASE_PATH"] = folder
         process = subprocess.Popen(
-            command, stdout=log, stderr=subprocess.STDOUT, env=env, start_new_session=True
+            command, stdout=log, stderr=subprocess.STDOUT, env=env, process_group=0
         )
         try:
             url = f"http://127.0.0.1:{port}"

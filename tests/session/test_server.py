@@ -56,6 +56,16 @@ def test_a_server_starts_serves_and_ends(make_server):
     assert "reference server (simulated)" in server.log()
 
 
+def test_client_and_server_share_the_cores_as_processes_not_as_sessions(make_server):
+    """Linux may share CPUs out between sessions first (autogroup); Ctrl-C goes to a process group."""
+    with make_server(*REFERENCE) as server:
+        server.wait_ready(30)
+        guard = psutil.Process(server.pid).ppid()
+        for pid in (guard, server.pid):
+            assert os.getsid(pid) == os.getsid(0)
+            assert os.getpgid(pid) == pid
+
+
 def test_a_server_that_ends_at_once_says_why(make_server):
     code = "import sys; print('NotImplementedError: Sparse Attention is not supported on CPU.'); sys.exit(3)"
     with make_server("-c", code) as server, pytest.raises(ServerError) as error:

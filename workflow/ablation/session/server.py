@@ -88,7 +88,7 @@ class Server:
             stdout=subprocess.PIPE,
             text=True,
             env=self.environment,
-            start_new_session=True,
+            process_group=0,
             pass_fds=(self._lock_fd,),
         )
         assert self._guard.stdout is not None

@@ -110,7 +110,7 @@ class Watch:
                 stdout=subprocess.PIPE,
                 stderr=self._errors,
                 env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, paths))},
-                start_new_session=True,
+                process_group=0,
             )
         except OSError as error:
             self._errors.close()
