@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parents[2]
 SNAKEMAKE = Path(sys.executable).with_name("snakemake")
 
 # A study on the reference server: simulated, with answers that differ, and with a planted difference so
-# large (three times) that a stall of the machine, which can double the time of a run, cannot hide it.
+# large (three times) that a machine that stalls seldom hides it.
 STUDY = {
     "study": "small",
     "title": "A simulated study",
