@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -10,8 +11,10 @@ import pytest
 
 from ablation.aggregate.aggregate import RUNS, aggregate, write_aggregate
 from ablation.errors import UserError
+from ablation.plan.plan import Plan
 from ablation.run.schema import RUN, read_run_metadata, write_run_parquet
 from ablation.study.load import StudyError
+from tests.synthetic import make_plan
 
 METADATA = {
     "study": "s",
@@ -31,19 +34,13 @@ METADATA = {
 }
 
 
-def plan_of(*hashes: str) -> dict:
+def plan_of(*hashes: str) -> Plan:
+    plan = make_plan(blocks=len(hashes), levels=(4,), single_only=True)
     sessions = [
-        {
-            "model": "m",
-            "arm": "a",
-            "block": n,
-            "rank": n,
-            "session_hash": f"s{n}",
-            "levels": [{"run_hash": h}],
-        }
-        for n, h in enumerate(hashes, start=1)
+        replace(s, session_hash=f"s{n}", levels=[replace(s.levels[0], run_hash=h)])
+        for n, (s, h) in enumerate(zip(plan.sessions, hashes, strict=True), start=1)
     ]
-    return {"study": "s", "config_hash": "c", "sessions": sessions}
+    return replace(plan, sessions=sessions)
 
 
 def write(path: Path, run_hash: str, block: int) -> Path:

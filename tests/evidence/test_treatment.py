@@ -1,5 +1,7 @@
 """Did the treatment happen? From the arm's own settings, the study's expressions, and the server's words."""
 
+from dataclasses import replace
+
 import pytest
 
 from ablation.evidence.difference import differ, unchanged
@@ -7,10 +9,12 @@ from ablation.evidence.expectations import engine, findings
 from ablation.evidence.launch import collect, rejudge, reread
 from ablation.evidence.lines import once
 from ablation.evidence.treatment import treatment
+from ablation.plan.plan import Plan
 from ablation.run.derive import treatment_gate
 from ablation.study.config import Arm
 from tests.evidence.healthy import BUILDS, HEALTHY
 from tests.evidence.logs import CPU, CPU_KV, CPU_LOADED, READY, ROCM_014, ROCM_033
+from tests.synthetic import make_plan
 
 PLAIN = CPU + CPU_LOADED + CPU_KV + READY
 REFUSED = HEALTHY["cpu, a backend that it cannot use"]
@@ -107,11 +111,10 @@ def sessions(**logs: str) -> list[dict]:
     ]
 
 
-def plan(**arms: dict) -> dict:
-    return {
-        "factor": {"baseline": "off", "arms": arms},
-        "models": {"m": {"arms": list(arms)}},
-    }
+def plan(**arms: dict) -> Plan:
+    entry = replace(make_plan().models["gqa-small"], arms=list(arms))
+    factor = {"name": "f", "title": "F", "baseline": "off", "arms": arms}
+    return replace(make_plan(factor=factor, models={"m": {}}), models={"m": entry})
 
 
 def test_a_treatment_that_changed_nothing_is_found():

@@ -206,7 +206,7 @@ def test_every_argument_of_the_shipped_studies_is_known_to_vllm():
     ):
         study = read_study(ROOT / "config" / name)
         schedule = Schedule(study, CATALOGUE)
-        sessions += schedule.plan["sessions"]
+        sessions += schedule.plan.sessions
         written |= {
             f"{name}: {where}": args
             for where, args in arguments_written(study, schedule.entries).items()

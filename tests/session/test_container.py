@@ -47,7 +47,7 @@ def schedule(launch: dict, **server) -> Schedule:
 
 def measure(plan: Schedule, folder: Path, **options) -> tuple[dict, Store]:
     store = Store(folder / "store")
-    session = plan.plan["sessions"][0]
+    session = plan.plan.sessions[0]
     evidence = run_session(plan.study, session, store, Progress([io.StringIO()], ""), **options)
     return evidence, store
 
@@ -140,9 +140,9 @@ def test_why_a_container_never_started(code, log, words):
 
 def test_a_container_that_cannot_start_says_why(stub, tmp_path):
     plan = schedule(DOCKER)
-    session = plan.plan["sessions"][0]
-    at = session["command"].index("--entrypoint") + 1
-    session["command"][at] = "/no/such/python"
+    session = plan.plan.sessions[0]
+    at = session.launch.command.index("--entrypoint") + 1
+    session.launch.command[at] = "/no/such/python"
     with pytest.raises(ServerError, match=r"exit code 127\): the image has no such program"):
         measure(plan, tmp_path)
 
@@ -197,7 +197,7 @@ from ablation.session.progress import Progress
 from ablation.session.session import run_session
 from ablation.session.store import Store
 plan = Schedule.from_config(json.loads(Path("study.json").read_text()))
-run_session(plan.study, plan.plan["sessions"][0], Store(Path("store")), Progress([sys.stdout], ""),
+run_session(plan.study, plan.plan.sessions[0], Store(Path("store")), Progress([sys.stdout], ""),
             watched=[os.getppid()])
 """
 

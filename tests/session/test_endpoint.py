@@ -76,7 +76,7 @@ def test_a_visit_measures_and_leaves_the_server_running(running, tmp_path):
     found = preflight(plan.study, plan.plan, plan.entries)["endpoints"]
     assert found["slow: m"]["url"] == url
     store = Store(tmp_path / "store")
-    session = plan.plan["sessions"][0]
+    session = plan.plan.sessions[0]
     words = io.StringIO()
     evidence = run_session(plan.study, session, store, Progress([words], ""))
     (launch,) = evidence["launches"]
@@ -103,9 +103,9 @@ def test_proof_that_nobody_can_give_fails_the_gate(running, tmp_path):
     for arm in study["factor"]["arms"].values():
         arm["evidence"] = "Using AITER"
     plan = schedule(study)
-    assert any("asks for evidence" in warning for warning in plan.plan["warnings"])
+    assert any("asks for evidence" in warning for warning in plan.plan.warnings)
     store = Store(tmp_path / "store")
-    session = plan.plan["sessions"][0]
+    session = plan.plan.sessions[0]
     evidence = run_session(plan.study, session, store, Progress([io.StringIO()], ""))
     gates, slo = plan.study.gates.model_dump(), plan.study.slo.model_dump()
     run_hash = evidence["runs"][0]["run_hash"]

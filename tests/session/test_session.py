@@ -30,7 +30,7 @@ def schedule(**server_args: object) -> Schedule:
 
 def measure(plan: Schedule, store: Store, **options) -> tuple[dict, str]:
     words = io.StringIO()
-    session = plan.plan["sessions"][0]
+    session = plan.plan.sessions[0]
     evidence = run_session(plan.study, session, store, Progress([words], "test:"), **options)
     return evidence, words.getvalue()
 
@@ -53,7 +53,7 @@ def test_measured_once_then_found(store):
     again, words = measure(plan, store)
     assert "nothing to measure" in words
     assert again == evidence
-    assert measured_sessions(plan.plan, store) == {plan.plan["sessions"][0]["id"]}
+    assert measured_sessions(plan.plan, store) == {plan.plan.sessions[0].id}
     assert seconds_left(plan.plan, store, 1.0) < seconds_left(
         plan.plan, Store(store.folder / "empty"), 1.0
     )
@@ -79,7 +79,7 @@ def test_a_server_that_dies_under_load_keeps_its_evidence_and_is_no_data(store):
         ServerError, match=r"level 4: the server's process ended .* requests into the level"
     ):
         measure(plan, store)
-    one, four = (level["run_hash"] for level in plan.plan["sessions"][0]["levels"])
+    one, four = (level.run_hash for level in plan.plan.sessions[0].levels)
     assert store.has(one)
     assert not store.has(four)
     (folder,) = store.folder.glob("launch-*")

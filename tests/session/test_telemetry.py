@@ -31,9 +31,7 @@ def schedule(**telemetry: object) -> Schedule:
 
 
 def measure(plan: Schedule, store: Store) -> dict:
-    return run_session(
-        plan.study, plan.plan["sessions"][0], store, Progress([io.StringIO()], "test:")
-    )
+    return run_session(plan.study, plan.plan.sessions[0], store, Progress([io.StringIO()], "test:"))
 
 
 def test_from_the_samples_of_a_launch_to_the_aggregate(tmp_path, monkeypatch):
@@ -81,7 +79,7 @@ def test_a_launch_that_must_have_telemetry_is_refused_before_its_server_starts(
 
 def test_telemetry_is_in_no_hash():
     hashes = [
-        [level["run_hash"] for session in plan.plan["sessions"] for level in session["levels"]]
+        [level.run_hash for session in plan.plan.sessions for level in session.levels]
         for plan in (schedule(), schedule(enabled=False), schedule(enabled=True, period_s=5))
     ]
     assert hashes[0] == hashes[1] == hashes[2]

@@ -25,8 +25,8 @@ def schedule(**args: object) -> Schedule:
 
 def test_once_for_a_model_and_arm_before_the_first_block(tmp_path):
     plan, store = schedule(), Store(tmp_path / "store")
-    first = plan.plan["sessions"][0]
-    same = next(s for s in plan.plan["sessions"][1:] if s["arm"] == first["arm"])
+    first = plan.plan.sessions[0]
+    same = next(s for s in plan.plan.sessions[1:] if s.arm == first.arm)
     for session in (first, same):
         words = io.StringIO()
         evidence = run_session(plan.study, session, store, Progress([words], ""))
@@ -42,7 +42,7 @@ def test_once_for_a_model_and_arm_before_the_first_block(tmp_path):
 
 def test_a_warm_launch_that_failed_is_told_and_tried_again(tmp_path):
     plan, store = schedule(fault="death:5"), Store(tmp_path / "store")
-    session = plan.plan["sessions"][0]
+    session = plan.plan.sessions[0]
     for attempt in (1, 2):
         with pytest.raises(ServerError, match="warm launch: the server's process ended"):
             run_session(plan.study, session, store, Progress([io.StringIO()], ""))

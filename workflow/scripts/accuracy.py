@@ -16,7 +16,7 @@ if __name__ == "__main__":
         write_verdicts(
             verdicts,
             Path(snakemake.output[0]),
-            study=plan["study"],
-            config_hash=plan["config_hash"],
-            settings=plan["accuracy"],
+            study=plan.name,
+            config_hash=plan.config_hash,
+            settings=plan.study.accuracy.model_dump(),
         )

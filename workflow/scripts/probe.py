@@ -16,7 +16,7 @@ if __name__ == "__main__":
         end_with(watched)
         schedule = Schedule.from_config(snakemake.config)
         probe = schedule.probe(snakemake.wildcards)
-        progress = Progress(open_streams(log), f"probe {probe['id']}:")
+        progress = Progress(open_streams(log), f"probe {probe.id}:")
         store = Store(schedule.results / "store")
         record = run_probe(schedule.study, probe, store, progress, watched=watched)
         Path(snakemake.output.text).write_text(probe_text(record), encoding="utf-8")

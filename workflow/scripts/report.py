@@ -8,6 +8,7 @@ import pandas as pd
 
 from ablation.job import job
 from ablation.places import here_or_home
+from ablation.plan.plan import read_plan
 from ablation.plan.schedule import Schedule
 from ablation.report import build_context, render_html, render_markdown
 from ablation.statistics import tables
@@ -30,7 +31,7 @@ def audit_of(study: Study) -> dict:
 if __name__ == "__main__":
     with job(snakemake):
         context = build_context(
-            json.loads(Path(snakemake.input.plan).read_text(encoding="utf-8")),
+            read_plan(Path(snakemake.input.plan)),
             [
                 json.loads(Path(path).read_text(encoding="utf-8"))
                 for path in snakemake.input.sessions

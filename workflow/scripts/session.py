@@ -16,7 +16,7 @@ if __name__ == "__main__":
         schedule = Schedule.from_config(snakemake.config)
         session = schedule.session(snakemake.wildcards)
         store = Store(schedule.results / "store")
-        progress = Progress(open_streams(log), position(schedule.plan, session["id"], store))
+        progress = Progress(open_streams(log), position(schedule.plan, session.id, store))
         evidence = run_session(
             schedule.study, session, store, progress, watched=watched, launch=not schedule.stored
         )

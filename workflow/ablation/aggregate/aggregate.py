@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ablation.aggregate.distributions import Distributions
-from ablation.plan.plan import Plan
+from ablation.plan.plan import Plan, Session
 from ablation.run.schema import read_run_metadata
 from ablation.study.load import StudyError
 
@@ -130,9 +130,7 @@ def aggregate(
     each was measured under exactly the plan's spec is checked here. Raises StudyError where one is stale,
     RunError where a file cannot be read.
     """
-    planned = {
-        level["run_hash"]: session for session in plan["sessions"] for level in session["levels"]
-    }
+    planned = {level.run_hash: session for session in plan.sessions for level in session.levels}
     rows: dict[str, dict[str, Any]] = {}
     for path in paths:
         metadata = read_run_metadata(path)
@@ -152,7 +150,7 @@ def aggregate(
 
 def write_aggregate(table: pa.Table, path: Path, plan: Plan) -> None:
     """Write the table with its schema and provenance, whole or not at all."""
-    metadata = {"schema": SCHEMA, "study": plan["study"], "config_hash": plan["config_hash"]}
+    metadata = {"schema": SCHEMA, "study": plan.name, "config_hash": plan.config_hash}
     partial = path.with_name(f".{path.name}.partial-{os.getpid()}")
     pq.write_table(
         table.replace_schema_metadata({b"ablation": json.dumps(metadata).encode()}),
@@ -162,7 +160,7 @@ def write_aggregate(table: pa.Table, path: Path, plan: Plan) -> None:
     partial.replace(path)
 
 
-def _row(metadata: dict[str, Any], session: dict[str, Any]) -> dict[str, Any]:
+def _row(metadata: dict[str, Any], session: Session) -> dict[str, Any]:
     failed = [gate for gate in metadata["gates"] if not gate["passed"]]
     summary = metadata["summary"]
     row = {name: summary.get(name) for name in RUNS.names}
@@ -171,8 +169,8 @@ def _row(metadata: dict[str, Any], session: dict[str, Any]) -> dict[str, Any]:
         for name in ("study", "model", "arm", "block", "concurrency", "run_hash", "launch_id")
     }
     return row | {
-        "session_hash": session["session_hash"],
-        "rank": session["rank"],
+        "session_hash": session.session_hash,
+        "rank": session.rank,
         "started_at": datetime.fromisoformat(metadata["started_at"]),
         "ended_at": datetime.fromisoformat(metadata["ended_at"]),
         "usable": metadata["usable"],

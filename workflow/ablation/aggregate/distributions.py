@@ -108,7 +108,7 @@ class Distributions:
 
     def write(self, path: Path, plan: Plan) -> None:
         """Write the table with its schema and provenance, whole or not at all."""
-        metadata = {"schema": SCHEMA, "study": plan["study"], "config_hash": plan["config_hash"]}
+        metadata = {"schema": SCHEMA, "study": plan.name, "config_hash": plan.config_hash}
         partial = path.with_name(f".{path.name}.partial-{os.getpid()}")
         pq.write_table(
             self.table().replace_schema_metadata({b"ablation": json.dumps(metadata).encode()}),

@@ -48,14 +48,14 @@ def build_context(
         _method(first, second),
     ]
     limit(sections)
-    simulated = [study.name for study in (first, second) if study.plan["simulated"]]
+    simulated = [study.name for study in (first, second) if study.plan.simulated]
     return {
         "title": f"{first.name} against {second.name}",
         "study": f"{first.name}{SEPARATOR}{second.name}",
-        "description": f"{first.name}: {first.plan['title']}. {second.name}: {second.plan['title']}.",
+        "description": f"{first.name}: {first.plan.title}. {second.name}: {second.plan.title}.",
         "simulated": bool(simulated),
         "simulated_text": f"{' and '.join(simulated)}: not measured on a real server.",
-        "factor": first.plan["factor"].get("title") or first.plan["factor"]["name"],
+        "factor": first.plan.study.factor.title,
         "sections": sections,
     }
 
@@ -124,7 +124,7 @@ def _agreement(first: Finished, second: Finished, contrasts: DataFrame) -> Secti
         ]
         section.sentences.append(
             f"{title(first.plan, model)}, {label(first.plan, arm)} against "
-            f"{label(first.plan, first.plan['factor']['baseline'])}: {'; '.join(words)}."
+            f"{label(first.plan, first.plan.baseline)}: {'; '.join(words)}."
         )
     section.sentences.append(
         f"Agree: shown to be within {margin:g} % of each other. Differ: shown not to be the same. Not "
@@ -242,9 +242,9 @@ def _only(first: Finished, second: Finished) -> Section:
     section = Section("only", "In one study only")
     for study, other in ((first, second), (second, first)):
         lacks = other.plan
-        models = [name for name in study.plan["models"] if name not in lacks["models"]]
-        arms = [a for a in study.plan["factor"]["arms"] if a not in lacks["factor"]["arms"]]
-        levels = [str(level) for level in study.plan["levels"] if level not in lacks["levels"]]
+        models = [name for name in study.plan.models if name not in lacks.models]
+        arms = [a for a in study.plan.arms if a not in lacks.arms]
+        levels = [str(level) for level in study.plan.levels if level not in lacks.levels]
         for what, names in (("models", models), ("arms", arms), ("levels", levels)):
             if names:
                 section.items.append(f"Only {study.name} has the {what} {', '.join(names)}.")

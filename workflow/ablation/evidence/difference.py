@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ablation.plan.plan import Plan
 from ablation.statistics.noise import same_settings
 
 SENTENCE = "the log shows no difference between the arms"
@@ -13,24 +14,22 @@ Launch = Mapping[str, Any]
 Item = tuple[str, str]
 
 
-def unchanged(
-    plan: Mapping[str, Any], sessions: Sequence[Mapping[str, Any]]
-) -> list[tuple[str, str]]:
+def unchanged(plan: Plan, sessions: Sequence[Mapping[str, Any]]) -> list[tuple[str, str]]:
     """(model, arm) of each comparison whose treatment changed nothing that the servers' logs show.
 
     Only where the study asked for proof: by an arm's `evidence`, or by a setting that promises something. An arm
     that repeats the baseline (A/A) is meant to change nothing.
     """
-    if (plan.get("launch") or {}).get("kind") == "endpoint":
+    if plan.study.server.launch.kind == "endpoint":
         return []  # no log, so nothing to compare
-    baseline = plan["factor"]["baseline"]
+    baseline = plan.baseline
     repeats = same_settings(plan)
     found = []
-    for model, entry in plan["models"].items():
-        if baseline not in entry["arms"]:
+    for model, entry in plan.models.items():
+        if baseline not in entry.arms:
             continue
         other = launches_of(sessions, model, baseline)
-        for arm in entry["arms"]:
+        for arm in entry.arms:
             own = launches_of(sessions, model, arm)
             if arm == baseline or arm in repeats or not own or not other:
                 continue

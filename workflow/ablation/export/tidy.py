@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 
 from ablation.errors import UserError
+from ablation.plan.plan import Plan
 
 SCHEMA = "ablation.tidy/1"
 AGGREGATE = "ablation.aggregate/1"
@@ -52,7 +53,7 @@ TIDY = pa.schema(
 )
 
 
-def tidy(runs: pa.Table, plan: Mapping[str, Any]) -> pa.Table:
+def tidy(runs: pa.Table, plan: Plan) -> pa.Table:
     """The long form of an aggregate: metrics in its column order, within them runs in its row order.
 
     Raises UserError where the table is not an aggregate of the version that this code reads.
@@ -61,7 +62,7 @@ def tidy(runs: pa.Table, plan: Mapping[str, Any]) -> pa.Table:
     if metadata.get("schema") != AGGREGATE:
         raise UserError(
             f"the aggregate has schema {metadata.get('schema')!r}, {AGGREGATE!r} is read here; delete "
-            f"results/{plan['study']}/aggregate/runs.parquet and type the same command again"
+            f"results/{plan.name}/aggregate/runs.parquet and type the same command again"
         )
     metrics = [field for field in runs.schema if _is_metric(field)]
     failed = pa.array([",".join(names) for names in runs["gates_failed"].to_pylist()], pa.string())
@@ -70,7 +71,7 @@ def tidy(runs: pa.Table, plan: Mapping[str, Any]) -> pa.Table:
         for name in ("study", "model", "arm", "launch_id", "usable", *IDENTITY)
     }
     shared["gates_failed"] = failed
-    shared["simulated"] = pa.array(np.full(len(runs), bool(plan["simulated"])))
+    shared["simulated"] = pa.array(np.full(len(runs), plan.simulated))
     parts = []
     for field in metrics:
         own = {
@@ -80,7 +81,7 @@ def tidy(runs: pa.Table, plan: Mapping[str, Any]) -> pa.Table:
         }
         part = pa.table([(shared | own)[name] for name in TIDY.names], schema=TIDY)
         parts.append(part.filter(pc.invert(pc.is_null(part["value"], nan_is_null=True))))
-    payload = json.dumps(metadata | {"schema": SCHEMA, "simulated": bool(plan["simulated"])})
+    payload = json.dumps(metadata | {"schema": SCHEMA, "simulated": plan.simulated})
     table = pa.concat_tables(parts) if parts else TIDY.empty_table()
     return table.replace_schema_metadata({b"ablation": payload.encode()})
 

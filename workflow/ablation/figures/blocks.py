@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -13,6 +12,7 @@ from pandas import DataFrame
 
 from ablation.figures.layout import foot, key, model_title, models_of
 from ablation.figures.style import MUTED, arm_styles, look, notice, panels, watermark
+from ablation.plan.plan import Plan
 from ablation.statistics.metrics import METRICS, PRIMARY
 
 MOST_PANELS = 8
@@ -20,7 +20,7 @@ MOST_PANELS = 8
 FEW = 3
 
 
-def draw(plan: Mapping[str, Any], *, runs: DataFrame, metric: str = PRIMARY) -> Figure:
+def draw(plan: Plan, *, runs: DataFrame, metric: str = PRIMARY) -> Figure:
     """One panel a model and level: a point a launch at its rank, its block's points joined.
 
     ``runs`` is the aggregate. Excluded runs are hollow. Where there are more than 8 models and levels,
@@ -54,7 +54,7 @@ def draw(plan: Mapping[str, Any], *, runs: DataFrame, metric: str = PRIMARY) -> 
     return figure
 
 
-def _choose(plan: Mapping[str, Any], rows: DataFrame) -> tuple[list[tuple[str, int]], str]:
+def _choose(plan: Plan, rows: DataFrame) -> tuple[list[tuple[str, int]], str]:
     """The (model, level) that get a panel, and a sentence on the others."""
     models = models_of(plan, rows)
     cells = {
@@ -65,7 +65,7 @@ def _choose(plan: Mapping[str, Any], rows: DataFrame) -> tuple[list[tuple[str, i
     if len(everything) <= MOST_PANELS:
         return everything, ""
     # A model with one arm has nothing to pair: the others are looked at first.
-    models.sort(key=lambda model: len(plan["models"][model]["arms"]) < 2)
+    models.sort(key=lambda model: len(plan.models[model].arms) < 2)
     room = max(MOST_PANELS // len(models), FEW)
     chosen = [(model, level) for model in models for level in _spread(cells[model], room)][
         :MOST_PANELS
@@ -80,7 +80,7 @@ def _spread(levels: list[int], most: int) -> list[int]:
     return [levels[round(i * (len(levels) - 1) / (most - 1))] for i in range(most)]
 
 
-def _panel(ax: Axes, rows: DataFrame, metric: str, plan: Mapping[str, Any]) -> None:
+def _panel(ax: Axes, rows: DataFrame, metric: str, plan: Plan) -> None:
     for _, pair in rows.groupby("block", sort=True):
         pair = pair.sort_values("rank")
         ax.plot(pair["rank"], pair[metric], color="#b4b9c2", linewidth=1.0, zorder=1)

@@ -18,10 +18,11 @@ from pathlib import Path
 from typing import Any
 
 from ablation.places import here_or_home
+from ablation.plan.build import build_plan
 from ablation.plan.command import GENERATED, generated_path
-from ablation.plan.plan import Plan, build_plan
+from ablation.plan.plan import Plan, Session
 from ablation.probe.found import probes_found
-from ablation.probe.plan import plan_probe, probes_of
+from ablation.probe.plan import Probe, plan_probe, probes_of
 from ablation.study.catalogue import Catalogue, Entry, Generate, entry_of, read_catalogue
 from ablation.study.config import Study
 from ablation.study.gpus import read_gpus
@@ -61,9 +62,9 @@ class Schedule:
         return schedule
 
     @cached_property
-    def sessions(self) -> dict[tuple[str, str, str], Plan]:
+    def sessions(self) -> dict[tuple[str, str, str], Session]:
         """(model, arm, block) -> the session's part of the plan."""
-        return {(s["model"], s["arm"], str(s["block"])): s for s in self.plan["sessions"]}
+        return {(s.model, s.arm, str(s.block)): s for s in self.plan.sessions}
 
     @cached_property
     def entries(self) -> dict[str, Entry]:
@@ -74,9 +75,9 @@ class Schedule:
     def model_pattern(self) -> str:
         """Models, each only where one of the arms that it can run follows in the path."""
         return "|".join(
-            f"{re.escape(name)}(?=/(?:{'|'.join(map(re.escape, model['arms']))})/)"
-            for name, model in self.plan["models"].items()
-            if model["arms"]
+            f"{re.escape(name)}(?=/(?:{'|'.join(map(re.escape, model.arms))})/)"
+            for name, model in self.plan.models.items()
+            if model.arms
         )
 
     def arm_pattern(self) -> str:
@@ -110,7 +111,7 @@ class Schedule:
                 "runs/{model}/{arm}/block-{n}/concurrency-{level}.parquet"
             )
         model, arm, block = match["model"], match["arm"], match["block"]
-        models, arms = self.plan["models"], self.study.factor.arms
+        models, arms = self.plan.models, self.study.factor.arms
         if model not in models:
             raise StudyError(
                 f"{model}: no such model in study {self.study.study}; it has {', '.join(models)}"
@@ -119,13 +120,13 @@ class Schedule:
             raise StudyError(
                 f"{arm}: no such arm of factor {self.study.factor.name}; it has {', '.join(arms)}"
             )
-        for excluded in self.plan["excluded"]:
-            if (excluded["model"], excluded["arm"]) == (model, arm):
+        for excluded in self.plan.excluded:
+            if (excluded.model, excluded.arm) == (model, arm):
                 raise StudyError(
-                    f"{model} cannot run with {self.study.factor.name} {arm!r} ({excluded['status']}): "
-                    f"{excluded['reason']}\n  holds for: {excluded['condition']}\n  source: {excluded['source']}"
+                    f"{model} cannot run with {self.study.factor.name} {arm!r} ({excluded.status}): "
+                    f"{excluded.reason}\n  holds for: {excluded.condition}\n  source: {excluded.source}"
                 )
-        blocks = models[model]["blocks"]
+        blocks = models[model].blocks
         if (model, arm, block) not in self.sessions:
             raise StudyError(
                 f"{model}: no block {block!r}; it has 1 to {blocks} (design.blocks, models.{model}.blocks)"
@@ -141,7 +142,7 @@ class Schedule:
         return []
 
     # What rules need -----------------------------------------------------------------------------
-    def session(self, wildcards: Any) -> Plan:
+    def session(self, wildcards: Any) -> Session:
         """The session of a rule's wildcards. Raises StudyError where it is not planned."""
         key = (wildcards.model, wildcards.arm, str(wildcards.block))
         if key not in self.sessions:
@@ -150,11 +151,11 @@ class Schedule:
 
     def priority(self, wildcards: Any) -> int:
         """Falls with the rank, so that launches follow the plan; every run job comes after (0)."""
-        return len(self.sessions) + 1 - int(self.session(wildcards)["rank"])
+        return len(self.sessions) + 1 - self.session(wildcards).rank
 
     def run_hashes(self, wildcards: Any) -> list[str]:
         """Addresses of a session's runs."""
-        return [level["run_hash"] for level in self.session(wildcards)["levels"]]
+        return [level.run_hash for level in self.session(wildcards).levels]
 
     def proof(self, wildcards: Any) -> dict[str, str | None]:
         """How the study asks for proof of an arm's treatment: in no hash, as it decides no measurement."""
@@ -164,39 +165,37 @@ class Schedule:
     def run_hash(self, wildcards: Any) -> str:
         """Address of one run."""
         return next(
-            str(level["run_hash"])
-            for level in self.session(wildcards)["levels"]
-            if str(level["concurrency"]) == str(wildcards.level)
+            level.run_hash
+            for level in self.session(wildcards).levels
+            if str(level.concurrency) == str(wildcards.level)
         )
 
     def all_run_hashes(self) -> list[str]:
         """Addresses of all runs: a parameter of whatever reads runs, so that a stale one is never taken."""
-        return [
-            level["run_hash"] for session in self.plan["sessions"] for level in session["levels"]
-        ]
+        return [level.run_hash for session in self.plan.sessions for level in session.levels]
 
     def session_files(self, blocks: Mapping[str, int] | None = None) -> list[str]:
         """Evidence of all sessions, or of those up to so many blocks of each model."""
-        return [f"{self.results}/sessions/{s['id']}.json" for s in self._sessions(blocks)]
+        return [f"{self.results}/sessions/{s.id}.json" for s in self._sessions(blocks)]
 
     def run_files(self, blocks: Mapping[str, int] | None = None) -> list[str]:
         """Parquet files of all runs, or of those up to so many blocks of each model."""
         return [
-            f"{self.results}/runs/{session['id']}/concurrency-{level['concurrency']}.parquet"
+            f"{self.results}/runs/{session.id}/concurrency-{level.concurrency}.parquet"
             for session in self._sessions(blocks)
-            for level in session["levels"]
+            for level in session.levels
         ]
 
     def timeline_files(self, blocks: Mapping[str, int] | None = None) -> list[str]:
         """The runs of which one is drawn request by request: the baseline at a middle level, of the first
         model with several arms (the first arm of the first model, where none has several)."""
-        models = self.plan["models"]
-        measured = [name for name in models if models[name]["arms"]]
-        several = [name for name in measured if len(models[name]["arms"]) > 1]
+        models = self.plan.models
+        measured = [name for name in models if models[name].arms]
+        several = [name for name in measured if len(models[name].arms) > 1]
         if not measured:
             return []
         model = (several or measured)[0]
-        arms, baseline = models[model]["arms"], self.study.factor.baseline
+        arms, baseline = models[model].arms, self.study.factor.baseline
         arm = baseline if baseline in arms else arms[0]
         level = sorted(self.study.design.levels)[len(self.study.design.levels) // 2]
         cell = f"/runs/{model}/{arm}/"
@@ -207,26 +206,25 @@ class Schedule:
         """The published table that the study names, if it names one."""
         return [str(here_or_home(self.study.published))] if self.study.published else []
 
-    def _sessions(self, blocks: Mapping[str, int] | None) -> list[Plan]:
-        sessions: list[Plan] = self.plan["sessions"]
+    def _sessions(self, blocks: Mapping[str, int] | None) -> list[Session]:
         if blocks is None:
-            return sessions
-        return [s for s in sessions if s["block"] <= blocks.get(s["model"], 0)]
+            return self.plan.sessions
+        return [s for s in self.plan.sessions if s.block <= blocks.get(s.model, 0)]
 
     # Deciding early -------------------------------------------------------------------------------
     def looks(self, model: str) -> list[int]:
         """Numbers of blocks after which a model's verdicts are looked at; empty where all blocks are measured."""
-        design, entry = self.study.design, self.plan["models"][model]
-        if design.sequential is None or len(entry["arms"]) < 2:
+        design, entry = self.study.design, self.plan.models[model]
+        if design.sequential is None or len(entry.arms) < 2:
             return []
         from ablation.statistics.sequential import look_points
 
-        first = min(design.sequential.first, entry["blocks"])
-        return look_points(entry["blocks"], first, design.sequential.every)
+        first = min(design.sequential.first, entry.blocks)
+        return look_points(entry.blocks, first, design.sequential.every)
 
     def looked_at(self) -> str:
         """Pattern of the models that may stop early."""
-        models = [name for name in self.plan["models"] if self.looks(name)]
+        models = [name for name in self.plan.models if self.looks(name)]
         return "|".join(map(re.escape, models)) or "(?!)"
 
     def runs_of_look(self, wildcards: Any) -> list[str]:
@@ -240,8 +238,8 @@ class Schedule:
         still to come.
         """
         needed = {}
-        for model, entry in self.plan["models"].items():
-            needed[model] = entry["blocks"]
+        for model, entry in self.plan.models.items():
+            needed[model] = entry.blocks
             for point in self.looks(model)[:-1]:
                 if json.loads(Path(outcome(model, point)).read_text(encoding="utf-8"))["stop"]:
                     needed[model] = point
@@ -256,13 +254,13 @@ class Schedule:
     def preflight_subject(self) -> dict[str, Any]:
         """What the preflight looks at: it runs again when this changes."""
         server = self.study.server
-        launch = self.plan["launch"]
+        launch = server.launch.model_dump()
         more = {"launch": launch, "urls": self.urls()} if launch["kind"] != "process" else {}
         return more | {
             "server": server.model_dump(include={"kind", "python", "vllm", "host", "port"}),
             "variables": variables_written(self.study, self.entries),
             "arguments": arguments_written(self.study, self.entries),
-            "models": {name: model["location"] for name, model in self.plan["models"].items()},
+            "models": {name: model.location for name, model in self.plan.models.items()},
             "paths": {name: arm.paths for name, arm in self.study.factor.arms.items() if arm.paths},
         }
 
@@ -272,17 +270,17 @@ class Schedule:
         return {name: arm.url for name, arm in arms.items() if arm.url is not None}
 
     # Probes --------------------------------------------------------------------------------------
-    def probe(self, wildcards: Any) -> Plan:
+    def probe(self, wildcards: Any) -> Probe:
         """What a probe launches. Raises StudyError where the study has no such model or arm."""
         return plan_probe(self.study, self.catalogue, wildcards.model, wildcards.arm)
 
     def probe_hash(self, wildcards: Any) -> str:
         """Hash of what decides a probe: it is made again when this changes."""
-        return str(self.probe(wildcards)["probe_hash"])
+        return self.probe(wildcards).probe_hash
 
     def probe_model_files(self, wildcards: Any) -> list[str]:
         """What a probe needs of a generated model; nothing for others."""
-        command = self.probe(wildcards)["command"]
+        command = self.probe(wildcards).session.launch.command
         made = [f"{GENERATED}/{recipe}" for recipe in self.recipes()]
         return [f"{place}/config.json" for place in made if place in command]
 
@@ -305,7 +303,7 @@ class Schedule:
     def probes_found(self, wildcards: Any) -> dict[str, str]:
         """Probes that were made of the study as it stands: file -> digest. The report quotes them, and needs none."""
         planned = {
-            pair: str(plan_probe(self.study, self.catalogue, *pair)["probe_hash"])
+            pair: plan_probe(self.study, self.catalogue, *pair).probe_hash
             for pair in ((m, a) for m in self.study.models for a in self.study.factor.arms)
         }
         return probes_found(self.results / "probes", lambda m, a: planned.get((m, a)))
@@ -329,7 +327,7 @@ class Schedule:
 
     def model_files(self, wildcards: Any) -> list[str]:
         """What a session needs of a generated model; nothing for others."""
-        model = self.plan["models"][wildcards.model]
-        own = model["locations"].get(wildcards.arm) == model["location"]
-        made = model["generated"] and own and not self.stored
-        return [f"{model['location']}/config.json"] if made else []
+        model = self.plan.models[wildcards.model]
+        own = model.locations.get(wildcards.arm) == model.location
+        made = model.generated and own and not self.stored
+        return [f"{model.location}/config.json"] if made else []

@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from ablation.client.load import LoadError, ServerDied, drive
 from ablation.evidence import classify, collect, reached, tail
-from ablation.plan.plan import Plan
+from ablation.probe.plan import Probe
 from ablation.probe.text import summary
 from ablation.session.environment import scrub
 from ablation.session.hardware import describe_hardware
@@ -34,7 +34,7 @@ GRACE_S = 3.0
 
 def run_probe(
     study: Study,
-    probe: Plan,
+    probe: Probe,
     store: Store,
     progress: Progress,
     *,
@@ -54,7 +54,7 @@ def run_probe(
     """
     check_disk(store.folder)
     with host_lock(
-        f"{study.study}: probe {probe['id']}",
+        f"{study.study}: probe {probe.id}",
         lambda other, s: progress.tick(f"waiting for this host, in use by {other} ({s:.0f} s)"),
         LOCK_PATIENCE_S,
     ) as lock_fd:
@@ -63,23 +63,29 @@ def run_probe(
 
 def _try(
     study: Study,
-    probe: Plan,
+    probe: Probe,
     store: Store,
     progress: Progress,
     lock_fd: int,
     watched: Sequence[int],
     shell: Mapping[str, str],
 ) -> dict[str, Any]:
-    folder = store.new_launch(probe["probe_hash"])
+    folder = store.new_launch(probe.probe_hash)
     hidden = hidden_values(study, shell)
     started, begin = datetime.now(UTC), time.monotonic()
     server = open_server(
-        study, probe, folder, lock_fd=lock_fd, watched=watched, shell=shell, say=progress.say
+        study,
+        probe.session,
+        folder,
+        lock_fd=lock_fd,
+        watched=watched,
+        shell=shell,
+        say=progress.say,
     )
     if not isinstance(server, Server):
         raise ServerError("a probe launches a server: not with server.launch.kind: endpoint")
     ready_s: float | None = None
-    answers = {"requests": probe["load"]["requests"], "answered": 0, "first_error": None}
+    answers = {"requests": probe.load.requests, "answered": 0, "first_error": None}
     with server:
         progress.say("launching the server")
         try:
@@ -110,9 +116,9 @@ def _try(
     return record
 
 
-def _ask(study: Study, probe: Plan, server: Server) -> dict[str, Any]:
+def _ask(study: Study, probe: Probe, server: Server) -> dict[str, Any]:
     """Send the probe's requests, then wait a little: a server may answer and die."""
-    spec = load_spec(server.base_url, probe["model"], probe["load"], study.workload.prompts)
+    spec = load_spec(server.base_url, probe.session.model, probe.load, study.workload.prompts)
     try:
         record = drive(spec, server_alive=server.alive)
     except ServerDied as died:
@@ -137,7 +143,7 @@ def _answers(requests: pa.Table) -> dict[str, Any]:
 
 def _record(
     study: Study,
-    probe: Plan,
+    probe: Probe,
     log: str,
     ended: Mapping[str, Any],
     *,
@@ -148,25 +154,25 @@ def _record(
     ready = ready_s is not None
     failure = classify(log, ended=ended, known=not ready, loaded=ready)
     answered = ready and failure is None and answers["answered"] == answers["requests"]
-    seen = collect(log, study.factor.arms[probe["arm"]], study.factor.arms.values(), ended)
+    seen = collect(log, study.factor.arms[probe.session.arm], study.factor.arms.values(), ended)
     seen["failure"] = failure.as_dict() if failure else None
     record = seen | {
         "schema": SCHEMA,
         "study": study.study,
         "simulated": study.simulated,
-        "model": probe["model"],
-        "arm": probe["arm"],
-        "probe_hash": probe["probe_hash"],
-        "command": probe["command"],
-        "env": probe["env"],
-        "claim": probe["claim"],
+        "model": probe.session.model,
+        "arm": probe.session.arm,
+        "probe_hash": probe.probe_hash,
+        "command": probe.session.launch.command,
+        "env": probe.session.launch.env,
+        "claim": probe.claim,
         "stage": reached(log, loaded=ready),
         "outcome": "answered" if answered else "failed",
         "ready_s": ready_s,
         **answers,
         "memory_loaded_gib": seen["stages"].get("model_memory_gib"),
         # A server that quietly ran something else does not speak against the catalogue.
-        "stale": bool(probe["claim"] and answered and seen["treatment"]["passed"] is not False),
+        "stale": bool(probe.claim and answered and seen["treatment"]["passed"] is not False),
         "exit": dict(ended),
         "last_lines": tail(log),
     }

@@ -12,6 +12,7 @@ from pandas import DataFrame
 from ablation.accuracy.verdicts import carry
 from ablation.evidence.difference import unchanged
 from ablation.figures.registry import FIGURES
+from ablation.plan.plan import Plan
 from ablation.report import accuracy as answers
 from ablation.report import doubt, energy, launch, provenance, results, spread
 from ablation.report.content import Figure, Section
@@ -27,7 +28,7 @@ MIME = {".svg": "image/svg+xml", ".png": "image/png"}
 
 
 def build_context(
-    plan: Mapping[str, Any],
+    plan: Plan,
     sessions: Sequence[Mapping[str, Any]],
     runs: DataFrame,
     arms: DataFrame,
@@ -83,17 +84,17 @@ def build_context(
     limit(sections)
     limit_figures(sections)
     return {
-        "title": plan["title"],
-        "study": plan["study"],
-        "description": plan.get("description") or "",
-        "simulated": bool(plan["simulated"]),
+        "title": plan.title,
+        "study": plan.name,
+        "description": plan.study.description,
+        "simulated": plan.simulated,
         "simulated_text": "Nothing here was measured on a real server.",
-        "factor": plan["factor"].get("title") or plan["factor"]["name"],
+        "factor": plan.study.factor.title,
         "sections": sections,
     }
 
 
-def _figure(plan: Mapping[str, Any], name: str, path: Path, comparisons: DataFrame) -> Figure:
+def _figure(plan: Plan, name: str, path: Path, comparisons: DataFrame) -> Figure:
     entry = FIGURES[name]
     data = base64.b64encode(path.read_bytes()).decode()
     alt = entry.alt
@@ -102,7 +103,7 @@ def _figure(plan: Mapping[str, Any], name: str, path: Path, comparisons: DataFra
         columns = ("model", "arm", "concurrency", "difference_percent", "verdict")
         points = zip(*(main[column] for column in columns), strict=True)
         alt += ": " + "; ".join(f"{m} {a} at {c}: {d:+.1f} %, {v}" for m, a, c, d, v in points)
-    if plan["simulated"]:
+    if plan.simulated:
         alt = f"SIMULATED. {alt}"
     return Figure(
         name=name,
@@ -110,6 +111,6 @@ def _figure(plan: Mapping[str, Any], name: str, path: Path, comparisons: DataFra
         alt=alt,
         data_uri=f"data:{MIME[path.suffix]};base64,{data}",
         link=f"../{path.parent.name}/{path.name}",
-        command=provenance.command(plan["study"], f"figures/{name}.svg"),
-        source=f"results/{plan['study']}/{entry.source}",
+        command=provenance.command(plan.name, f"figures/{name}.svg"),
+        source=f"results/{plan.name}/{entry.source}",
     )

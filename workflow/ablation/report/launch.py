@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
-from ablation.plan.launch import CAVEAT
+from ablation.plan.advice import CAVEAT
+from ablation.plan.plan import Plan
 
 
-def visited(plan: Mapping[str, Any]) -> bool:
+def visited(plan: Plan) -> bool:
     """Whether the servers were someone else's: blocks are then visits."""
-    return (plan.get("launch") or {}).get("kind") == "endpoint"
+    return plan.study.server.launch.kind == "endpoint"
 
 
-def caveat(plan: Mapping[str, Any]) -> list[str]:
+def caveat(plan: Plan) -> list[str]:
     """The sentence that belongs beside the verdict, where launches were not replicated."""
     return [CAVEAT] if visited(plan) else []
 
 
-def proof(plan: Mapping[str, Any], proved: int, launches: int) -> str:
+def proof(plan: Plan, proved: int, launches: int) -> str:
     """How many launches proved their treatment; of endpoints that nobody could look."""
     if visited(plan):
         return (
@@ -28,6 +26,6 @@ def proof(plan: Mapping[str, Any], proved: int, launches: int) -> str:
     return f"{proved} of {launches} server launches proved their treatment in their own log."
 
 
-def noun(plan: Mapping[str, Any]) -> str:
+def noun(plan: Plan) -> str:
     """What a session's server is called."""
     return "visits to running servers" if visited(plan) else "server launches"

@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any
 
 from ablation.evidence.difference import SENTENCE, unchanged
+from ablation.plan.plan import Plan
 from ablation.report.content import NONE, Cell, Column, Section, Table, unique
 from ablation.report.launch import proof
 from ablation.report.results import label, title
@@ -23,7 +24,7 @@ COMPONENTS = {
 Launch = Mapping[str, Any]
 
 
-def treatment(plan: Mapping[str, Any], sessions: Sequence[Mapping[str, Any]]) -> Section:
+def treatment(plan: Plan, sessions: Sequence[Mapping[str, Any]]) -> Section:
     """One table a model: a column for each arm, a row for each component, launches counted."""
     section = Section("treatment", "Did the treatment happen?")
     launches = [launch for session in sessions for launch in session["launches"]]
@@ -35,14 +36,14 @@ def treatment(plan: Mapping[str, Any], sessions: Sequence[Mapping[str, Any]]) ->
         f"{title(plan, model)}, {label(plan, arm)}: {SENTENCE}."
         for model, arm in unchanged(plan, sessions)
     ]
-    for model, entry in plan["models"].items():
-        if entry["arms"] and launches:
-            section.tables.append(_table(plan, model, entry["arms"], sessions))
+    for model, entry in plan.models.items():
+        if entry.arms and launches:
+            section.tables.append(_table(plan, model, entry.arms, sessions))
     return section
 
 
 def _table(
-    plan: Mapping[str, Any], model: str, arms: Sequence[str], sessions: Sequence[Mapping[str, Any]]
+    plan: Plan, model: str, arms: Sequence[str], sessions: Sequence[Mapping[str, Any]]
 ) -> Table:
     per_arm = {
         arm: [
@@ -86,7 +87,7 @@ def _table(
         caption=f"{title(plan, model)}: what each arm was told, and what its servers said",
         columns=[Column("Evidence"), *(Column(label(plan, arm)) for arm in arms)],
         rows=rows,
-        source=f"results/{plan['study']}/sessions/{model}/{{arm}}/block-{{block}}.json, launches",
+        source=f"results/{plan.name}/sessions/{model}/{{arm}}/block-{{block}}.json, launches",
     )
 
 
@@ -99,11 +100,11 @@ def _evidence(launch: Launch) -> Mapping[str, Any]:
     return launch.get("evidence") or {}
 
 
-def _settings(plan: Mapping[str, Any], model: str, arm: str) -> str:
-    told = plan["factor"]["arms"].get(arm, {})
-    env = [f"{key}={value}" for key, value in dict(told.get("env") or {}).items()]
-    args = [f"{key}: {value}" for key, value in dict(told.get("args") or {}).items()]
-    own = dict(told.get("paths") or {}).get(model)
+def _settings(plan: Plan, model: str, arm: str) -> str:
+    told = plan.arms[arm]
+    env = [f"{key}={value}" for key, value in told.env.items()]
+    args = [f"{key}: {value}" for key, value in told.args.items()]
+    own = told.paths.get(model)
     return "\n".join([*env, *args, *([f"model: {own}"] if own else [])]) or "no setting of its own"
 
 

@@ -13,8 +13,8 @@ from typing import Any
 from ablation.plan.command import flags
 from ablation.plan.plan import Plan
 from ablation.session.environment import server_environment
-from ablation.study.fields import ArgValue
 from ablation.study.load import StudyError
+from ablation.study.values import ArgValue
 
 PARSER = Path(__file__).with_name("parser.py")
 ENTRY = "vllm.entrypoints.openai.api_server"
@@ -72,11 +72,11 @@ def check_arguments(
 def _commands(plan: Plan) -> list[dict[str, Any]]:
     """The words after the server's module, once for each model and arm."""
     found: dict[str, list[str]] = {}
-    for session in plan["sessions"]:
-        command = session["command"]
+    for session in plan.sessions:
+        command = session.launch.command
         if ENTRY in command:
             words = [word.replace("{port}", "8000") for word in command[command.index(ENTRY) + 1 :]]
-            found.setdefault(f"{session['model']}, {session['arm']}", words)
+            found.setdefault(f"{session.model}, {session.arm}", words)
     return [{"where": where, "words": words} for where, words in found.items()]
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from ablation.errors import UserError
 from ablation.places import HOME
 from ablation.plan import container as planned
-from ablation.plan.plan import Plan
+from ablation.plan.plan import Session
 from ablation.session.lock import host_lock_path
 from ablation.study.launch import Container
 
@@ -263,7 +263,7 @@ def prepare(launch: Container, python: str, platform: str) -> Path:
     return folder
 
 
-def command_line(session: Plan, name: str, cidfile: Path, shell: Mapping[str, str]) -> list[str]:
+def command_line(session: Session, name: str, cidfile: Path, shell: Mapping[str, str]) -> list[str]:
     """A session's command with what only this host knows filled in. Raises ContainerError."""
     hub = Path(shell.get("HF_HOME") or Path.home() / ".cache" / "huggingface")
     known = {
@@ -274,10 +274,10 @@ def command_line(session: Plan, name: str, cidfile: Path, shell: Mapping[str, st
         planned.WORKFLOW: str(HOME / "workflow"),
         planned.HF_HOME: str(hub),
     }
-    if any(planned.HF_HOME in word for word in session["command"]):
+    if any(planned.HF_HOME in word for word in session.launch.command):
         hub.mkdir(parents=True, exist_ok=True)
     line: list[str] = []
-    for word in session["command"]:
+    for word in session.launch.command:
         if line and line[-1] == "--group-add":
             word = group_number(word)
         for brace, value in known.items():

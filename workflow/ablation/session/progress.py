@@ -5,39 +5,40 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Iterable
-from typing import Any, TextIO
+from typing import TextIO
 
 from ablation.plan.cost import duration_text
+from ablation.plan.plan import Plan, Session
 from ablation.session.store import Store
 
 
-def measured_sessions(plan: dict[str, Any], store: Store) -> set[str]:
+def measured_sessions(plan: Plan, store: Store) -> set[str]:
     """Ids of the sessions of a plan of which every level is in the store."""
     return {
-        session["id"]
-        for session in plan["sessions"]
-        if not store.missing(level["run_hash"] for level in session["levels"])
+        session.id
+        for session in plan.sessions
+        if not store.missing(level.run_hash for level in session.levels)
     }
 
 
-def seconds_left(plan: dict[str, Any], store: Store, pace: float) -> float:
+def seconds_left(plan: Plan, store: Store, pace: float) -> float:
     """Expected seconds for what the store lacks. `pace` is measured over expected time so far."""
     total = 0.0
-    for session in plan["sessions"]:
-        missing = [level for level in session["levels"] if not store.has(level["run_hash"])]
+    for session in plan.sessions:
+        missing = [level for level in session.levels if not store.has(level.run_hash)]
         if missing:
-            total += _expected_s(session, {level["concurrency"] for level in missing})
+            total += _expected_s(session, {level.concurrency for level in missing})
     return total * pace
 
 
-def pace_so_far(plan: dict[str, Any], store: Store, limit: int = 20) -> float:
+def pace_so_far(plan: Plan, store: Store, limit: int = 20) -> float:
     """Measured over expected time of the launches that are over; 1 before the first.
 
     At most about `limit` sessions are looked at: a long study need not read all its launches for a guess.
     """
     expected = measured = 0.0
-    for session in plan["sessions"][:: max(1, len(plan["sessions"]) // limit)]:
-        for launch_id in store.launches(session["session_hash"]):
+    for session in plan.sessions[:: max(1, len(plan.sessions) // limit)]:
+        for launch_id in store.launches(session.session_hash):
             launch = store.launch(launch_id)
             if launch.get("total_s"):
                 expected += _expected_s(session, set(launch["levels"]))
@@ -45,14 +46,12 @@ def pace_so_far(plan: dict[str, Any], store: Store, limit: int = 20) -> float:
     return measured / expected if expected else 1.0
 
 
-def _expected_s(session: dict[str, Any], concurrencies: set[int]) -> float:
+def _expected_s(session: Session, concurrencies: set[int]) -> float:
     """Expected seconds of one launch that measures only some levels of its session."""
     rest = sum(
-        level["expected_s"]
-        for level in session["levels"]
-        if level["concurrency"] not in concurrencies
+        level.expected_s for level in session.levels if level.concurrency not in concurrencies
     )
-    return float(session["expected_s"] - rest)
+    return session.expected_s - rest
 
 
 class Progress:
@@ -80,9 +79,9 @@ class Progress:
         self._last = time.monotonic()
 
 
-def position(plan: dict[str, Any], session_id: str, store: Store) -> str:
+def position(plan: Plan, session_id: str, store: Store) -> str:
     """`[5/16, about 4 min left] model/arm/block-1:` for the head of the lines."""
-    total = len(plan["sessions"])
+    total = len(plan.sessions)
     number = min(len(measured_sessions(plan, store)) + 1, total)
     left = duration_text(seconds_left(plan, store, pace_so_far(plan, store)))
     return f"[{number}/{total}, about {left} left] {session_id}:"

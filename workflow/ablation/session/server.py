@@ -21,7 +21,7 @@ import psutil
 
 from ablation.errors import UserError
 from ablation.evidence import cause, tail
-from ablation.plan.command import PORT
+from ablation.plan.resolved import PORT
 from ablation.session.container import Running
 from ablation.session.guard import start_ticks
 

@@ -19,8 +19,7 @@ from ablation.client.load import LoadError, ServerDied, drive
 from ablation.client.load import Progress as LoadProgress
 from ablation.client.record import write_record
 from ablation.evidence import collect, reread
-from ablation.plan.plan import Plan
-from ablation.plan.spec import run_spec
+from ablation.plan.plan import Level, Session
 from ablation.session.endpoint import evidence_of
 from ablation.session.environment import scrub
 from ablation.session.hardware import describe_hardware
@@ -47,7 +46,7 @@ FREE_BYTES_NEEDED = 500_000_000
 
 def run_session(
     study: Study,
-    session: Plan,
+    session: Session,
     store: Store,
     progress: Progress,
     *,
@@ -61,17 +60,17 @@ def run_session(
     or survive, LoadError where the load cannot be driven; everything measured until then is in the store.
     StudyError where something is missing and `launch` is false.
     """
-    levels = session["levels"]
-    missing = [level for level in levels if not store.has(level["run_hash"])]
+    levels = session.levels
+    missing = [level for level in levels if not store.has(level.run_hash)]
     if missing and not launch:
         raise StudyError(
-            f"{session['id']}: level {', '.join(str(level['concurrency']) for level in missing)} is not in "
+            f"{session.id}: level {', '.join(str(level.concurrency) for level in missing)} is not in "
             f"{store.folder}, and stored=true launches nothing; bring its record there, ask for fewer blocks, or "
             "leave out stored=true"
         )
     if missing:
         check_disk(store.folder)
-        holder = f"{study.study}: {session['id']}"
+        holder = f"{study.study}: {session.id}"
         with host_lock(
             holder,
             lambda other, s: progress.tick(f"waiting for this host, in use by {other} ({s:.0f} s)"),
@@ -83,15 +82,15 @@ def run_session(
     return session_evidence(study, session, store)
 
 
-def session_evidence(study: Study, session: Plan, store: Store) -> dict[str, Any]:
+def session_evidence(study: Study, session: Session, store: Store) -> dict[str, Any]:
     """The evidence of a session whose runs are all in the store: its launches and which run each gave."""
     runs = []
-    for level in session["levels"]:
-        record = store.run_json(level["run_hash"])
+    for level in session.levels:
+        record = store.run_json(level.run_hash)
         runs.append(
             {
-                "concurrency": level["concurrency"],
-                "run_hash": level["run_hash"],
+                "concurrency": level.concurrency,
+                "run_hash": level.run_hash,
                 "launch_id": record["launch_id"],
                 "started_at": record["started_at"],
                 "ended_at": record["ended_at"],
@@ -102,18 +101,18 @@ def session_evidence(study: Study, session: Plan, store: Store) -> dict[str, Any
         reread(
             store.launch(launch_id),
             store.folder / launch_id / LOG_FILE,
-            arms[session["arm"]],
+            arms[session.arm],
             arms.values(),
         )
-        for launch_id in store.launches(session["session_hash"])
+        for launch_id in store.launches(session.session_hash)
     ]
     return {
         "schema": SCHEMA,
         "study": study.study,
-        "model": session["model"],
-        "arm": session["arm"],
-        "block": session["block"],
-        "session_hash": session["session_hash"],
+        "model": session.model,
+        "arm": session.arm,
+        "block": session.block,
+        "session_hash": session.session_hash,
         "launches": launches,
         "runs": runs,
     }
@@ -132,8 +131,8 @@ def check_disk(folder: Path) -> None:
 
 def _measure(
     study: Study,
-    session: Plan,
-    missing: list[Plan],
+    session: Session,
+    missing: list[Level],
     store: Store,
     progress: Progress,
     lock_fd: int,
@@ -142,12 +141,12 @@ def _measure(
 ) -> None:
     if study.server.warm_launch:
         warm_up(study, session, store, progress, lock_fd=lock_fd, watched=watched, shell=shell)
-    folder = store.new_launch(session["session_hash"])
+    folder = store.new_launch(session.session_hash)
     hidden = hidden_values(study, shell)
     launch: dict[str, Any] = {
         "launch_id": folder.name,
-        "command": session["command"],
-        "env": session["env"],
+        "command": session.launch.command,
+        "env": session.launch.env,
         "started_at": _now(),
         "versions": workflow_versions(),
         "hardware": describe_hardware(),
@@ -165,10 +164,10 @@ def _measure(
         request_for(
             study.telemetry,
             study.hardware.platform,
-            session["gpus"],
+            session.launch.gpus,
             server.command,
             # A container's devices are named by the session's variables, not by those of its client.
-            {**server.environment, **session["env"]},
+            {**server.environment, **session.launch.env},
         ),
         why_not="what this host's devices do says nothing of an endpoint's" if visit else "",
     )
@@ -181,7 +180,7 @@ def _measure(
                 lambda s: progress.tick(f"server is starting ({s:.0f} s)"),
             )
             launch["ready_at"] = _now()
-            launch["model_config"] = model_config(session["command"], shell)
+            launch["model_config"] = model_config(session.launch.command, shell)
             launch["versions"]["server"] = server.version()
             if study.server.kind == "vllm" and launch["versions"]["server"]:
                 check_version(launch["versions"]["server"], study.server.vllm, "the server")
@@ -197,7 +196,7 @@ def _measure(
             progress.say(launch["accuracy"]["text"])
             for level in missing:
                 _measure_level(study, session, level, server, folder, store, progress)
-                launch["levels"].append(level["concurrency"])
+                launch["levels"].append(level.concurrency)
         launch["total_s"] = round(time.monotonic() - begin, 3)
     except BaseException as error:
         launch["error"] = scrub(f"{type(error).__name__}: {error}", hidden)[:4000]
@@ -206,7 +205,7 @@ def _measure(
         ended = server.stop()
         _keep_log_without_secrets(server.log_path, hidden)
         arms = study.factor.arms
-        arm = arms[session["arm"]]
+        arm = arms[session.arm]
         launch |= evidence_of(arm) if visit else collect(server.log(), arm, arms.values(), ended)
         launch |= launch_record(study, session, server)
         launch["telemetry"] = watch.evidence(server.started)
@@ -215,16 +214,16 @@ def _measure(
 
 def _measure_level(
     study: Study,
-    session: Plan,
-    level: Plan,
+    session: Session,
+    level: Level,
     server: AnyServer,
     folder: Path,
     store: Store,
     progress: Progress,
 ) -> None:
-    concurrency, load = level["concurrency"], level["load"]
+    concurrency, load = level.concurrency, level.load
     progress.say(
-        f"level {concurrency}: {load['warmup_requests']} warm-up and {load['requests']} requests"
+        f"level {concurrency}: {load.warmup_requests} warm-up and {load.requests} requests"
     )
     progress.quiet()
 
@@ -237,8 +236,8 @@ def _measure_level(
         server.base_url, server.served_model, load, study.workload.prompts, server.headers
     )
     run = {
-        "spec": run_spec(session["spec"], load),
-        "run_hash": level["run_hash"],
+        "spec": session.run_spec(level),
+        "run_hash": level.run_hash,
         "launch_id": folder.name,
     }
     try:
@@ -259,7 +258,7 @@ def _measure_level(
             failed = folder / f"failed-concurrency-{concurrency}"
             write_record(failed, record, run | {"error": str(error)})
             raise
-        write_record(store.run(level["run_hash"]), record, run)
+        write_record(store.run(level.run_hash), record, run)
     finally:
         record.discard()
     progress.say(f"level {concurrency}: measured in {time.monotonic() - begin:.1f} s")

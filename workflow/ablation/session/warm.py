@@ -19,7 +19,7 @@ from ablation.client.load import LoadError, ServerDied, drive
 from ablation.client.workload import seed_of
 from ablation.evidence.jit import jit
 from ablation.evidence.stages import stages
-from ablation.plan.plan import Plan
+from ablation.plan.plan import Session
 from ablation.plan.spec import spec_hash
 from ablation.session.environment import scrub
 from ablation.session.hardware import describe_hardware
@@ -35,7 +35,7 @@ SCHEMA = "ablation.warm/1"
 
 def warm_up(
     study: Study,
-    session: Plan,
+    session: Session,
     store: Store,
     progress: Progress,
     *,
@@ -55,9 +55,9 @@ def warm_up(
     record: dict[str, Any] = {
         "schema": SCHEMA,
         "launch_id": folder.name,
-        "session": session["id"],
-        "command": session["command"],
-        "env": session["env"],
+        "session": session.id,
+        "command": session.launch.command,
+        "env": session.launch.env,
         "started_at": datetime.now(UTC).isoformat(timespec="milliseconds"),
         "hardware": describe_hardware(),
         "levels": [],
@@ -73,8 +73,8 @@ def warm_up(
                 study.server.ready_timeout_s,
                 lambda s: progress.tick(f"warm launch: server is starting ({s:.0f} s)"),
             )
-            for level in session["levels"]:
-                load = level["load"]
+            for level in session.levels:
+                load = level.load
                 spec = load_spec(
                     server.base_url,
                     server.served_model,
@@ -84,8 +84,8 @@ def warm_up(
                 )
                 spec = dataclasses.replace(
                     spec,
-                    requests=load["concurrency"],
-                    seed=seed_of(f"{load['prompt_seed']}/warm"),
+                    requests=load.concurrency,
+                    seed=seed_of(f"{load.prompt_seed}/warm"),
                 )
                 try:
                     drive(spec, server_alive=server.alive).discard()
@@ -94,7 +94,7 @@ def warm_up(
                     raise ServerError(server.obituary(f"warm launch: {died}")) from died
                 except LoadError as error:
                     raise LoadError(f"warm launch: {error}\n{server.log_note}") from error
-                record["levels"].append(load["concurrency"])
+                record["levels"].append(load.concurrency)
             record |= {"stages": stages(server.log()), "jit": jit(server.log())}
             record |= launch_record(study, session, server)
     except BaseException as error:
@@ -111,18 +111,18 @@ def warm_up(
     return True
 
 
-def warm_hash(session: Plan) -> str:
+def warm_hash(session: Session) -> str:
     """One for each model and arm on a host: its caches are what is warmed. Blocks share it."""
-    spec = {name: value for name, value in session["spec"].items() if name != "block"}
+    spec = {name: value for name, value in session.spec.items() if name != "block"}
     return spec_hash({"warm": spec, "host": describe_hardware()["host"]})
 
 
-def is_done(store: Store, launch_id: str, session: Plan) -> bool:
+def is_done(store: Store, launch_id: str, session: Session) -> bool:
     """Whether a warm launch went through all of the session's levels."""
     try:
         text = (store.folder / launch_id / LAUNCH_FILE).read_text(encoding="utf-8")
     except OSError:
         return False
     record = json.loads(text)
-    wanted = {level["concurrency"] for level in session["levels"]}
+    wanted = {level.concurrency for level in session.levels}
     return "error" not in record and wanted <= set(record["levels"])
