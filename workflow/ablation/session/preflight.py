@@ -58,7 +58,7 @@ def preflight(
         # Last: importing vLLM takes seconds.
         found["arguments"] = check_arguments(
             arguments_written(study, entries),
-            plan,
+            plan.sessions,
             _python(study),
             installation.vllm,
         )
