@@ -19,6 +19,16 @@ from tests.synthetic import make_plan
 METADATA = {
     "study": "s",
     "launch_id": "launch-1",
+    "launch_facts": {
+        "sitting": "sitting-1",
+        "host": "h",
+        "gpus": "",
+        "build": None,
+        "weights": None,
+        "client": "3",
+        "launch_started_at": "2026-01-01T00:00:00+00:00",
+        "launch_ended_at": "2026-01-01T00:02:00+00:00",
+    },
     "started_at": "2026-01-01T00:00:00+00:00",
     "ended_at": "2026-01-01T00:01:00+00:00",
     "usable": True,
@@ -66,7 +76,7 @@ def test_rows_follow_the_plan_and_the_schema(paths, tmp_path):
     write_aggregate(table, path, plan)
     assert len(pd.read_parquet(path)) == 2
     schema = pq.read_schema(path)
-    assert json.loads(schema.metadata[b"ablation"])["schema"] == "ablation.aggregate/1"
+    assert json.loads(schema.metadata[b"ablation"])["schema"] == "ablation.aggregate/2"
     assert all(field.metadata[b"description"] for field in schema)
 
 

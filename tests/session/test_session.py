@@ -1,6 +1,5 @@
 """A session on the reference server: what is kept, what is resumed, what a failure leaves."""
 
-import io
 import json
 import shutil
 
@@ -9,12 +8,13 @@ import pytest
 from ablation.client import CLIENT_VERSION
 from ablation.plan.schedule import Schedule
 from ablation.run.derive import derive_run
-from ablation.session.progress import Progress, measured_sessions, seconds_left
+from ablation.session.progress import Position
 from ablation.session.server import ServerError
-from ablation.session.session import run_session
 from ablation.session.store import Store
+from ablation.sitting.outlook import outlook
 from ablation.study.catalogue import Catalogue
 from ablation.study.load import load_study
+from tests.session.sittings import first
 from tests.workflow.conftest import CATALOGUE, STUDY
 
 GATES = load_study(STUDY, "test").gates.model_dump()
@@ -29,10 +29,7 @@ def schedule(**server_args: object) -> Schedule:
 
 
 def measure(plan: Schedule, store: Store, **options) -> tuple[dict, str]:
-    words = io.StringIO()
-    session = plan.plan.sessions[0]
-    evidence = run_session(plan.study, session, store, Progress([words], "test:"), **options)
-    return evidence, words.getvalue()
+    return first(plan, store, **options)
 
 
 @pytest.fixture
@@ -53,24 +50,26 @@ def test_measured_once_then_found(store):
     again, words = measure(plan, store)
     assert "nothing to measure" in words
     assert again == evidence
-    assert measured_sessions(plan.plan, store) == {plan.plan.sessions[0].id}
-    assert seconds_left(plan.plan, store, 1.0) < seconds_left(
-        plan.plan, Store(store.folder / "empty"), 1.0
-    )
+    blocks = outlook(plan.plan, store.fresh())
+    assert [block.block for block in blocks if not block.launches] == [1]
+    before = Position(plan.plan, store, outlook(plan.plan, Store(store.folder / "empty")))
+    now = Position(plan.plan, store, blocks)
+    assert (before.done, now.done) == (0, 2)
+    assert now.head(plan.plan.sessions[2]).startswith("[3/6, about ")
 
 
-def test_only_the_missing_level_is_measured(store):
+def test_only_the_missing_level_is_measured(store, tmp_path):
     plan = schedule()
-    first, _ = measure(plan, store)
-    kept, lost = (run["run_hash"] for run in first["runs"])
-    shutil.rmtree(store.run(lost))
-    stamp = (store.run(kept) / "reads.parquet").stat().st_mtime_ns
+    before, _ = measure(plan, store)
+    kept, lost = (run["record"] for run in before["runs"])
+    shutil.move(store.record(lost), tmp_path / "elsewhere")
+    stamp = (store.record(kept) / "reads.parquet").stat().st_mtime_ns
     second, words = measure(plan, store)
     assert "level 1:" not in words
-    assert (store.run(kept) / "reads.parquet").stat().st_mtime_ns == stamp
+    assert (store.record(kept) / "reads.parquet").stat().st_mtime_ns == stamp
     assert len(second["launches"]) == 2
-    assert second["runs"][0] == first["runs"][0]
-    assert second["runs"][1]["launch_id"] != first["runs"][1]["launch_id"]
+    assert second["runs"][0] == before["runs"][0]
+    assert second["runs"][1]["launch_id"] != before["runs"][1]["launch_id"]
 
 
 def test_a_server_that_dies_under_load_keeps_its_evidence_and_is_no_data(store):
@@ -80,8 +79,8 @@ def test_a_server_that_dies_under_load_keeps_its_evidence_and_is_no_data(store):
     ):
         measure(plan, store)
     one, four = (level.run_hash for level in plan.plan.sessions[0].levels)
-    assert store.has(one)
-    assert not store.has(four)
+    assert len(store.records(one)) == 1
+    assert store.records(four) == []
     (folder,) = store.folder.glob("launch-*")
     assert (folder / "failed-concurrency-4" / "requests.parquet").is_file()
     launch = store.launch(folder.name)
@@ -111,10 +110,10 @@ def test_a_full_disk_is_told_before_the_launch(store, monkeypatch):
 def test_a_run_derives_to_the_same_bytes(store, tmp_path):
     plan = schedule()
     evidence, _ = measure(plan, store)
-    run_hash = evidence["runs"][1]["run_hash"]
+    name = evidence["runs"][1]["record"]
     paths = [tmp_path / name / "run.parquet" for name in ("a", "b")]
     for path in paths:
-        derive_run(store, run_hash, path, study="small", gates=GATES, slo=SLO)
+        derive_run(store, name, path, study="small", gates=GATES, slo=SLO)
     assert paths[0].read_bytes() == paths[1].read_bytes()
 
 
@@ -130,9 +129,9 @@ def test_a_treatment_that_did_not_happen_does_not_count(store, tmp_path, require
     )
     evidence, _ = measure(plan, store)
     gates = GATES | {"treatment": required}
-    run_hash = evidence["runs"][0]["run_hash"]
+    name = evidence["runs"][0]["record"]
     metadata = derive_run(
-        store, run_hash, tmp_path / "run.parquet", study="small", gates=gates, slo=SLO
+        store, name, tmp_path / "run.parquet", study="small", gates=gates, slo=SLO
     )
     gate = metadata["gates"][-1]
     assert gate["gate"] == "treatment"

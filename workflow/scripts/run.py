@@ -5,6 +5,7 @@ from pathlib import Path
 from ablation.job import job
 from ablation.plan.schedule import Schedule
 from ablation.run.derive import derive_run
+from ablation.session.session import record_of
 from ablation.session.store import Store
 
 if __name__ == "__main__":
@@ -12,7 +13,7 @@ if __name__ == "__main__":
         schedule = Schedule.from_config(snakemake.config)
         derive_run(
             Store(schedule.results / "store"),
-            snakemake.params.run_hash,
+            record_of(Path(snakemake.input[0]), snakemake.params.run_hash),
             Path(snakemake.output[0]),
             study=schedule.study.study,
             gates=snakemake.params.gates,

@@ -20,7 +20,7 @@ from ablation.plan.plan import Plan, Session
 from ablation.run.schema import read_run_metadata
 from ablation.study.load import StudyError
 
-SCHEMA = "ablation.aggregate/1"
+SCHEMA = "ablation.aggregate/2"
 
 
 def _field(name: str, kind: pa.DataType, unit: str, description: str) -> pa.Field:
@@ -39,6 +39,14 @@ _IDENTITY = [
     _field("rank", pa.int32(), "", "place of the session in the plan's launch order"),
     _field("started_at", pa.timestamp("us", "UTC"), "", "first send of the data"),
     _field("ended_at", pa.timestamp("us", "UTC"), "", "last byte of the data"),
+    _field("sitting", pa.string(), "", "execution of a block that the launch belongs to"),
+    _field("host", pa.string(), "", "opaque id of the host"),
+    _field("gpus", pa.string(), "", "opaque ids of its GPUs, and what chose among them"),
+    _field("build", pa.string(), "", "digest of the server's software and the driver"),
+    _field("weights", pa.string(), "", "digest of the model's files"),
+    _field("client", pa.string(), "", "version of the load generator"),
+    _field("launch_started_at", pa.timestamp("us", "UTC"), "", "when the server was launched"),
+    _field("launch_ended_at", pa.timestamp("us", "UTC"), "", "when it had ended"),
     _field("usable", pa.bool_(), "", "every gate passed"),
     _field("gates_failed", pa.list_(pa.string()), "", "names of the gates that failed"),
     _field("gate_texts", pa.list_(pa.string()), "", "what those gates say"),
@@ -168,6 +176,9 @@ def _row(metadata: dict[str, Any], session: Session) -> dict[str, Any]:
         name: metadata[name]
         for name in ("study", "model", "arm", "block", "concurrency", "run_hash", "launch_id")
     }
+    row |= metadata["launch_facts"]
+    for name in ("launch_started_at", "launch_ended_at"):
+        row[name] = datetime.fromisoformat(row[name])
     return row | {
         "session_hash": session.session_hash,
         "rank": session.rank,

@@ -21,11 +21,11 @@ import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet as pq
 
+from ablation.aggregate.aggregate import SCHEMA as SCHEMA_READ
 from ablation.errors import UserError
 from ablation.plan.plan import Plan
 
 SCHEMA = "ablation.tidy/1"
-AGGREGATE = "ablation.aggregate/1"
 # Columns of numbers that say which run it is.
 IDENTITY = ("block", "concurrency", "rank")
 
@@ -59,9 +59,9 @@ def tidy(runs: pa.Table, plan: Plan) -> pa.Table:
     Raises UserError where the table is not an aggregate of the version that this code reads.
     """
     metadata = _metadata(runs)
-    if metadata.get("schema") != AGGREGATE:
+    if metadata.get("schema") != SCHEMA_READ:
         raise UserError(
-            f"the aggregate has schema {metadata.get('schema')!r}, {AGGREGATE!r} is read here; delete "
+            f"the aggregate has schema {metadata.get('schema')!r}, {SCHEMA_READ!r} is read here; delete "
             f"results/{plan.name}/aggregate/runs.parquet and type the same command again"
         )
     metrics = [field for field in runs.schema if _is_metric(field)]

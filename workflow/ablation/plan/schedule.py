@@ -2,6 +2,7 @@
 
 Path grammar, under `results/{study}/`:
 
+    sittings/{model}/block-{block}.json
     sessions/{model}/{arm}/block-{block}.json
     runs/{model}/{arm}/block-{block}/concurrency-{level}.parquet
     figures/timeline/{model}/{arm}/block-{block}/concurrency-{level}.svg
@@ -23,6 +24,7 @@ from ablation.plan.command import GENERATED, generated_path
 from ablation.plan.plan import Plan, Session
 from ablation.probe.found import probes_found
 from ablation.probe.plan import Probe, plan_probe, probes_of
+from ablation.sitting.outlook import blocks_of
 from ablation.study.catalogue import Catalogue, Entry, Generate, entry_of, read_catalogue
 from ablation.study.config import Study
 from ablation.study.gpus import read_gpus
@@ -30,6 +32,7 @@ from ablation.study.layers import arguments_written, variables_written
 from ablation.study.load import StudyError, load_study
 
 SESSION = re.compile(r"sessions/(?P<model>[^/]+)/(?P<arm>[^/]+)/block-(?P<block>[^/]+)\.json")
+SITTING = re.compile(r"sittings/(?P<model>[^/]+)/block-(?P<block>[^/]+)\.json")
 RUN = re.compile(
     r"runs/(?P<model>[^/]+)/(?P<arm>[^/]+)/block-(?P<block>[^/]+)/concurrency-(?P<level>[^/]+)\.parquet"
 )
@@ -67,6 +70,11 @@ class Schedule:
         return {(s.model, s.arm, str(s.block)): s for s in self.plan.sessions}
 
     @cached_property
+    def blocks(self) -> dict[tuple[str, int], list[Session]]:
+        """(model, block) -> its sessions, in launch order."""
+        return blocks_of(self.plan)
+
+    @cached_property
     def entries(self) -> dict[str, Entry]:
         """Model of the study -> its entry in the catalogue."""
         return {name: entry_of(self.catalogue, self.study, name) for name in self.study.models}
@@ -79,6 +87,10 @@ class Schedule:
             for name, model in self.plan.models.items()
             if model.arms
         )
+
+    def sitting_pattern(self) -> str:
+        """Models that run at all: a sitting's path has no arm."""
+        return "|".join(re.escape(name) for name, m in self.plan.models.items() if m.arms) or "(?!)"
 
     def arm_pattern(self) -> str:
         """Arms of the factor."""
@@ -93,17 +105,20 @@ class Schedule:
         return "|".join(map(str, self.study.design.levels))
 
     def refused_pattern(self) -> str:
-        """Every path of a session, a run or a run's timeline, but those that can be scheduled."""
+        """Every path of a sitting, a session, a run or a run's timeline, but those that can be scheduled."""
+        blocks = "|".join(re.escape(f"{model}/block-{block}") for model, block in self.blocks)
         cells = "|".join(re.escape(f"{m}/{a}/block-{b}") for m, a, b in self.sessions)
         levels = self.level_pattern()
         possible = (
-            rf"(?:sessions/(?:{cells})\.json|runs/(?:{cells})/concurrency-(?:{levels})\.parquet"
+            rf"(?:sittings/(?:{blocks})\.json|sessions/(?:{cells})\.json|runs/(?:{cells})/concurrency-(?:{levels})\.parquet"
             rf"|figures/timeline/(?:{cells})/concurrency-(?:{levels})\.(?:svg|png))$"
         )
-        return rf"(?!{possible})(?:sessions|runs|figures/timeline)/.+"
+        return rf"(?!{possible})(?:sittings|sessions|runs|figures/timeline)/.+"
 
     def refuse(self, path: str) -> None:
         """Say why a session or a run cannot be. Always raises StudyError."""
+        if match := SITTING.fullmatch(path):
+            self._refuse_block(match["model"], match["block"])
         match = SESSION.fullmatch(path) or RUN.fullmatch(path) or TIMELINE.fullmatch(path)
         if match is None:
             raise StudyError(
@@ -113,9 +128,7 @@ class Schedule:
         model, arm, block = match["model"], match["arm"], match["block"]
         models, arms = self.plan.models, self.study.factor.arms
         if model not in models:
-            raise StudyError(
-                f"{model}: no such model in study {self.study.study}; it has {', '.join(models)}"
-            )
+            self._refuse_block(model, block)
         if arm not in arms:
             raise StudyError(
                 f"{arm}: no such arm of factor {self.study.factor.name}; it has {', '.join(arms)}"
@@ -126,14 +139,25 @@ class Schedule:
                     f"{model} cannot run with {self.study.factor.name} {arm!r} ({excluded.status}): "
                     f"{excluded.reason}\n  holds for: {excluded.condition}\n  source: {excluded.source}"
                 )
-        blocks = models[model].blocks
         if (model, arm, block) not in self.sessions:
-            raise StudyError(
-                f"{model}: no block {block!r}; it has 1 to {blocks} (design.blocks, models.{model}.blocks)"
-            )
+            self._refuse_block(model, block)
         level = match.groupdict().get("level")
         raise StudyError(
             f"no level {level!r}; the study has {self.study.design.levels} (design.levels)"
+        )
+
+    def _refuse_block(self, model: str, block: str) -> None:
+        """Say why a model has no such block. Always raises StudyError."""
+        models = self.plan.models
+        if model not in models:
+            raise StudyError(
+                f"{model}: no such model in study {self.study.study}; it has {', '.join(models)}"
+            )
+        if not models[model].arms:
+            raise StudyError(f"{model}: no arm of it can run: {models[model].reason}")
+        raise StudyError(
+            f"{model}: no block {block!r}; it has 1 to {models[model].blocks} "
+            f"(design.blocks, models.{model}.blocks)"
         )
 
     def refused_input(self, wildcards: Any) -> list[str]:
@@ -149,13 +173,24 @@ class Schedule:
             self.refuse(f"sessions/{key[0]}/{key[1]}/block-{key[2]}.json")
         return self.sessions[key]
 
-    def priority(self, wildcards: Any) -> int:
-        """Falls with the rank, so that launches follow the plan; every run job comes after (0)."""
-        return len(self.sessions) + 1 - self.session(wildcards).rank
+    def block(self, wildcards: Any) -> list[Session]:
+        """The sessions of a rule's model and block, in their order. Raises StudyError where it is not planned."""
+        key = (wildcards.model, int(wildcards.block))
+        if key not in self.blocks:
+            self._refuse_block(wildcards.model, wildcards.block)
+        return self.blocks[key]
 
-    def run_hashes(self, wildcards: Any) -> list[str]:
-        """Addresses of a session's runs."""
-        return [level.run_hash for level in self.session(wildcards).levels]
+    def priority(self, wildcards: Any) -> int:
+        """Falls with the rank, so that blocks follow the plan; every run job comes after (0)."""
+        return len(self.sessions) + 1 - self.block(wildcards)[0].rank
+
+    def sitting_hashes(self, wildcards: Any) -> list[str]:
+        """Addresses of a block's runs, all arms."""
+        return [level.run_hash for session in self.block(wildcards) for level in session.levels]
+
+    def sitting_design(self, _: Any) -> dict[str, Any]:
+        """What of the design decides which launches are a pair."""
+        return self.study.design.model_dump(include={"sitting_gap_s", "reuse"})
 
     def proof(self, wildcards: Any) -> dict[str, str | None]:
         """How the study asks for proof of an arm's treatment: in no hash, as it decides no measurement."""
@@ -322,12 +357,12 @@ class Schedule:
         return "|".join(map(re.escape, self.recipes())) or "(?!)"
 
     def preflight_files(self, _: Any) -> list[str]:
-        """What a session needs of the preflight; nothing where none will be launched."""
+        """What a block needs of the preflight; nothing where none will be launched."""
         return [] if self.stored else [f"{self.results}/preflight.json"]
 
     def model_files(self, wildcards: Any) -> list[str]:
-        """What a session needs of a generated model; nothing for others."""
+        """What a block needs of a generated model; nothing for others."""
         model = self.plan.models[wildcards.model]
-        own = model.locations.get(wildcards.arm) == model.location
+        own = model.location in model.locations.values()
         made = model.generated and own and not self.stored
         return [f"{model.location}/config.json"] if made else []

@@ -16,6 +16,7 @@ from ablation.run.metrics import mark_window, summarise
 from ablation.run.schema import write_run_parquet
 from ablation.run.telemetry import run_telemetry
 from ablation.session.store import LOG_FILE, Store
+from ablation.sitting.facts import facts_of
 from ablation.study.config import Arm
 
 # INFO 11-23 02:58:42 [core.py:133] ...: month, day and local time, without the year
@@ -24,7 +25,7 @@ _STAMP = re.compile(r"\b(\d\d)-(\d\d) (\d\d:\d\d:\d\d)\b")
 
 def derive_run(
     store: Store,
-    run_hash: str,
+    name: str,
     path: Path,
     *,
     study: str,
@@ -32,14 +33,15 @@ def derive_run(
     slo: dict[str, float | None],
     arm: Arm | None = None,
 ) -> dict[str, Any]:
-    """Decode one run and write its parquet. The same record and thresholds give the same bytes.
+    """Decode the record of this name and write its run's parquet. The same record and thresholds give the same bytes.
 
     `arm` as the study has it now: its treatment is judged anew from the server's log, so that correcting its
     `evidence` costs no measurement. Without it, or without a log, the judgement of the launch stands.
     Returns the run's metadata. Raises RecordError where the store has no such record: an older file
     can then never be taken for it.
     """
-    record = read_record(store.run(run_hash))
+    record = read_record(store.record(name))
+    run_hash = record.run_json["run_hash"]
     spec = record.run_json["spec"]
     session = spec["session"]
     launch = store.launch(record.run_json["launch_id"])
@@ -64,6 +66,8 @@ def derive_run(
         "concurrency": spec["concurrency"],
         "run_hash": run_hash,
         "launch_id": launch["launch_id"],
+        "record": name,
+        "launch_facts": launch_facts(launch, record.ended_at),
         "started_at": record.started_at,
         "ended_at": record.ended_at,
         "summary": summary,
@@ -83,6 +87,21 @@ def derive_run(
     }
     write_run_parquet(path, rows, metadata)
     return metadata
+
+
+def launch_facts(launch: dict[str, Any], ended_at: str) -> dict[str, Any]:
+    """Where, when and with what a run's launch was made: what decides whether two runs are a pair."""
+    facts = facts_of(launch, [ended_at])
+    return {
+        "sitting": facts.sitting,
+        "host": facts.host,
+        "gpus": None if facts.gpus is None else ",".join(facts.gpus),
+        "build": facts.build,
+        "weights": facts.weights,
+        "client": facts.client,
+        "launch_started_at": launch["started_at"],
+        "launch_ended_at": launch.get("ended_at") or ended_at,
+    }
 
 
 def treatment_gate(launch: dict[str, Any], required: bool) -> dict[str, Any]:

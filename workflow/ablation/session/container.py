@@ -15,7 +15,6 @@ from pathlib import Path
 from ablation.errors import UserError
 from ablation.places import HOME
 from ablation.plan import container as planned
-from ablation.plan.plan import Session
 from ablation.session.lock import host_lock_path
 from ablation.study.launch import Container
 
@@ -263,8 +262,10 @@ def prepare(launch: Container, python: str, platform: str) -> Path:
     return folder
 
 
-def command_line(session: Session, name: str, cidfile: Path, shell: Mapping[str, str]) -> list[str]:
-    """A session's command with what only this host knows filled in. Raises ContainerError."""
+def command_line(
+    command: Sequence[str], name: str, cidfile: Path, shell: Mapping[str, str]
+) -> list[str]:
+    """A launch's command with what only this host knows filled in. Raises ContainerError."""
     hub = Path(shell.get("HF_HOME") or Path.home() / ".cache" / "huggingface")
     known = {
         planned.NAME: name,
@@ -274,10 +275,10 @@ def command_line(session: Session, name: str, cidfile: Path, shell: Mapping[str,
         planned.WORKFLOW: str(HOME / "workflow"),
         planned.HF_HOME: str(hub),
     }
-    if any(planned.HF_HOME in word for word in session.launch.command):
+    if any(planned.HF_HOME in word for word in command):
         hub.mkdir(parents=True, exist_ok=True)
     line: list[str] = []
-    for word in session.launch.command:
+    for word in command:
         if line and line[-1] == "--group-add":
             word = group_number(word)
         for brace, value in known.items():

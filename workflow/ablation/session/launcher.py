@@ -82,7 +82,9 @@ def _in_container(
         say(f"ended {len(left)} container(s) that an earlier session had left behind")
     folder: Path = settings["folder"]
     name = f"ablation-{folder.name}"
-    command = container.command_line(session, name, folder.absolute() / "container.id", shell)
+    command = container.command_line(
+        session.launch.command, name, folder.absolute() / "container.id", shell
+    )
     env = server_environment(shell, {}, study.server.pass_env)
     env |= container.client_environment(shell)
     running = container.Running(launch.program, name)

@@ -1,4 +1,4 @@
-"""One session: launch the server of (model, arm, block), drive the levels that the store lacks, end it.
+"""One launch: start the server of (model, arm, block), drive the levels that its sitting lacks, end it.
 
 What is measured goes into the store at once, level by level. The session's declared output is only its
 evidence, made from the store: it can be made again at any time, and is the same each time.
@@ -6,7 +6,7 @@ evidence, made from the store: it can be made again at any time, and is the same
 
 from __future__ import annotations
 
-import os
+import json
 import shutil
 import time
 from collections.abc import Mapping, Sequence
@@ -22,17 +22,15 @@ from ablation.evidence import collect, reread
 from ablation.plan.plan import Level, Session
 from ablation.session.endpoint import evidence_of
 from ablation.session.environment import scrub
-from ablation.session.hardware import describe_hardware
+from ablation.session.hardware import describe_hardware, visible_devices
 from ablation.session.installation import check_version
 from ablation.session.launcher import AnyServer, hidden_values, launch_record, open_server
 from ablation.session.load import load_spec
-from ablation.session.lock import host_lock
 from ablation.session.model_config import model_config
 from ablation.session.progress import Progress
 from ablation.session.server import ServerError
 from ablation.session.store import LAUNCH_FILE, LOG_FILE, Store, write_json
 from ablation.session.versions import workflow_versions
-from ablation.session.warm import warm_up
 from ablation.study.config import Study
 from ablation.study.load import StudyError
 from ablation.telemetry.watch import Watch, request_for
@@ -44,68 +42,23 @@ LOCK_PATIENCE_S = (
 FREE_BYTES_NEEDED = 500_000_000
 
 
-def run_session(
-    study: Study,
-    session: Session,
-    store: Store,
-    progress: Progress,
-    *,
-    watched: Sequence[int] = (),
-    shell: Mapping[str, str] = os.environ,
-    launch: bool = True,
+def session_evidence(
+    study: Study, session: Session, store: Store, sitting: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Measure what the store lacks of a session and return its evidence.
+    """The evidence of a session: its launches, and which record of the store each of its runs is.
 
-    `session` is the session's part of the plan. Raises ServerError where the server does not start, get ready
-    or survive, LoadError where the load cannot be driven; everything measured until then is in the store.
-    StudyError where something is missing and `launch` is false.
+    `sitting` is what the block's sitting left (sitting/measure.py); everything else comes from the store.
     """
-    levels = session.levels
-    missing = [level for level in levels if not store.has(level.run_hash)]
-    if missing and not launch:
-        raise StudyError(
-            f"{session.id}: level {', '.join(str(level.concurrency) for level in missing)} is not in "
-            f"{store.folder}, and stored=true launches nothing; bring its record there, ask for fewer blocks, or "
-            "leave out stored=true"
-        )
-    if missing:
-        check_disk(store.folder)
-        holder = f"{study.study}: {session.id}"
-        with host_lock(
-            holder,
-            lambda other, s: progress.tick(f"waiting for this host, in use by {other} ({s:.0f} s)"),
-            LOCK_PATIENCE_S,
-        ) as lock_fd:
-            _measure(study, session, missing, store, progress, lock_fd, watched, shell)
-    else:
-        progress.say("all levels are in the store; nothing to measure")
-    return session_evidence(study, session, store)
-
-
-def session_evidence(study: Study, session: Session, store: Store) -> dict[str, Any]:
-    """The evidence of a session whose runs are all in the store: its launches and which run each gave."""
-    runs = []
-    for level in session.levels:
-        record = store.run_json(level.run_hash)
-        runs.append(
-            {
-                "concurrency": level.concurrency,
-                "run_hash": level.run_hash,
-                "launch_id": record["launch_id"],
-                "started_at": record["started_at"],
-                "ended_at": record["ended_at"],
-            }
-        )
-    arms = study.factor.arms
-    launches = [
-        reread(
-            store.launch(launch_id),
-            store.folder / launch_id / LOG_FILE,
-            arms[session.arm],
-            arms.values(),
-        )
-        for launch_id in store.launches(session.session_hash)
+    runs = [
+        {
+            "concurrency": level["concurrency"],
+            "sitting": level["sitting"],
+            **level["runs"][session.arm],
+        }
+        for level in sitting["levels"]
     ]
+    arms = study.factor.arms
+    used = {run["launch_id"] for run in runs} | set(sitting["launches"].get(session.arm, ()))
     return {
         "schema": SCHEMA,
         "study": study.study,
@@ -113,9 +66,29 @@ def session_evidence(study: Study, session: Session, store: Store) -> dict[str, 
         "arm": session.arm,
         "block": session.block,
         "session_hash": session.session_hash,
-        "launches": launches,
+        "launches": [
+            reread(
+                store.launch(launch_id),
+                store.folder / launch_id / LOG_FILE,
+                arms[session.arm],
+                arms.values(),
+            )
+            for launch_id in sorted(used)
+        ],
         "runs": runs,
     }
+
+
+def record_of(session: Path, run_hash: str) -> str:
+    """Name of the record that a session's evidence has for a run. Raises StudyError where it has none."""
+    evidence = json.loads(session.read_text(encoding="utf-8"))
+    for run in evidence["runs"]:
+        if run["run_hash"] == run_hash:
+            return str(run["record"])
+    raise StudyError(
+        f"{session}: has no run {run_hash}; it was made for another configuration: derive it again with "
+        f"snakemake --cores 1 {session} --forcerun session"
+    )
 
 
 def check_disk(folder: Path) -> None:
@@ -129,18 +102,25 @@ def check_disk(folder: Path) -> None:
         )
 
 
-def _measure(
+def measure_launch(
     study: Study,
     session: Session,
-    missing: list[Level],
+    missing: Sequence[Level],
     store: Store,
     progress: Progress,
+    *,
+    sitting: Mapping[str, Any],
+    build: Mapping[str, Any],
     lock_fd: int,
     watched: Sequence[int],
     shell: Mapping[str, str],
 ) -> None:
-    if study.server.warm_launch:
-        warm_up(study, session, store, progress, lock_fd=lock_fd, watched=watched, shell=shell)
+    """Launch the session's server, drive the `missing` levels, and end it. Called with the host lock held.
+
+    `sitting` and `build` are kept with the launch: what it was measured beside, and with what. Raises ServerError
+    where the server does not start, get ready or survive, LoadError where the load cannot be driven; everything
+    measured until then is in the store.
+    """
     folder = store.new_launch(session.session_hash)
     hidden = hidden_values(study, shell)
     launch: dict[str, Any] = {
@@ -150,6 +130,9 @@ def _measure(
         "started_at": _now(),
         "versions": workflow_versions(),
         "hardware": describe_hardware(),
+        "visible_devices": visible_devices(shell),
+        "sitting": dict(sitting),
+        "build": dict(build),
         "levels": [],
     }
     begin = time.monotonic()
@@ -258,7 +241,8 @@ def _measure_level(
             failed = folder / f"failed-concurrency-{concurrency}"
             write_record(failed, record, run | {"error": str(error)})
             raise
-        write_record(store.run(level.run_hash), record, run)
+        write_record(store.record(store.free_name(level.run_hash)), record, run)
+        store.changed()
     finally:
         record.discard()
     progress.say(f"level {concurrency}: measured in {time.monotonic() - begin:.1f} s")
