@@ -57,12 +57,9 @@ def test_other_weights_are_another_setting():
 
 def test_a_miniature_is_made_for_the_arms_that_use_it():
     plan = schedule()
-    files = {
-        arm: plan.model_files(SimpleNamespace(model="llama-mini", arm=arm))
-        for arm in ("bf16", "fp8")
-    }
-    assert len(files["bf16"]) == 1
-    assert files["fp8"] == []
+    assert len(plan.model_files(SimpleNamespace(model="llama-mini"))) == 1
+    both = {"bf16": {"paths": {"llama-mini": "models/bf16"}}}
+    assert schedule(**both).model_files(SimpleNamespace(model="llama-mini")) == []
 
 
 def test_the_preflight_looks_for_the_folder(monkeypatch, tmp_path):

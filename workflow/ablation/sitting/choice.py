@@ -45,10 +45,6 @@ class Choice:
     resumes: str | None = None
     partial: list[str] = field(default_factory=list)
 
-    def left(self, session: Session, held: Mapping[tuple[str, int], Record]) -> list[int]:
-        """Levels that a session still has to measure; `held` are the records of the sitting that goes on."""
-        return [level for level in self.missing if (session.arm, level) not in held]
-
 
 class Block:
     """The sessions of one model's block, in their planned order, against what the store has of them."""
@@ -186,6 +182,25 @@ class Block:
         if first_open is None or any(begun[first_open + 1 :]):
             return None
         return last.sitting
+
+    def left(
+        self, choice: Choice, here: Here, *, reuse: bool = False
+    ) -> list[tuple[Session, tuple[int, ...]]]:
+        """What is to be launched: sessions in their order, each with the levels that it still lacks.
+
+        Without `reuse` that is all arms, but for what the sitting that goes on has already.
+        """
+        held = set(self.held(choice.resumes))
+        if reuse:
+            held |= {
+                (arm, level)
+                for (arm, level), records in self.records.items()
+                if any(self.fits({arm: record}, here) for record in records)
+            }
+        lacking = (
+            (s, tuple(n for n in choice.missing if (s.arm, n) not in held)) for s in self.sessions
+        )
+        return [(session, levels) for session, levels in lacking if levels]
 
     def held(self, sitting: str | None) -> dict[tuple[str, int], Record]:
         """(arm, level) -> record of a sitting; empty without one."""

@@ -74,23 +74,21 @@ def run_sitting(
                 warm_up(study, session, store, progress(session), **held_by)
         # The wait may have been long, and another workflow of this folder may have measured meanwhile.
         block = Block(sessions, store.fresh())
-        choice = block.choose(_here(builds, shell), gap_s, reuse=reuse)
+        here = _here(builds, shell)
+        choice = block.choose(here, gap_s, reuse=reuse)
         sitting = choice.resumes or new_sitting()
-        held = block.held(choice.resumes)
         order = [session.arm for session in block.sessions]
-        for session in block.sessions:
-            left = [n for n in choice.missing if (session.arm, n) not in held]
-            if left:
-                measure_launch(
-                    study,
-                    session,
-                    [level for level in session.levels if level.concurrency in left],
-                    store,
-                    progress(session),
-                    sitting={"id": sitting, "order": order},
-                    build=builds.record(session.arm),
-                    **held_by,
-                )
+        for session, left in block.left(choice, here, reuse=reuse):
+            measure_launch(
+                study,
+                session,
+                [level for level in session.levels if level.concurrency in left],
+                store,
+                progress(session),
+                sitting={"id": sitting, "order": order},
+                build=builds.record(session.arm),
+                **held_by,
+            )
     block = Block(sessions, store.fresh())
     choice = block.choose(_here(builds, shell), gap_s, reuse=reuse)
     if choice.missing:

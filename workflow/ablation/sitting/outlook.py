@@ -45,13 +45,12 @@ def outlook(plan: Plan, store: Store, here: Here | None = None) -> list[BlockOut
     found = []
     for (model, number), sessions in blocks_of(plan).items():
         block = Block(sessions, store)
-        choice = block.choose(here or Here(), design.sitting_gap_s, reuse=design.reuse)
-        held = block.held(choice.resumes)
-        launches = []
-        for session in block.sessions:
-            left = tuple(n for n in choice.missing if (session.arm, n) not in held)
-            if left:
-                launches.append((session, left, expected_s(session, left)))
+        now = here or Here()
+        choice = block.choose(now, design.sitting_gap_s, reuse=design.reuse)
+        launches = [
+            (session, levels, expected_s(session, levels))
+            for session, levels in block.left(choice, now, reuse=design.reuse)
+        ]
         found.append(
             BlockOutlook(model, number, tuple(sessions), tuple(launches), tuple(choice.partial))
         )

@@ -41,7 +41,7 @@ def apart(runs: DataFrame, baseline: str, gap_s: float | None) -> dict[Pair, str
     frame = runs.assign(**{name: None for name in FACTS if name not in runs}).sort_values(_ORDER)
     frame["place"] = range(len(frame))
     length_s = _lengths_s(frame)
-    for (model, block, level), cell in frame.groupby(["model", "block", "concurrency"], sort=False):
+    for _, cell in frame.groupby(["model", "block", "concurrency"], sort=False):
         base = cell[cell["arm"] == baseline]
         if len(base) != 1:
             continue
@@ -60,6 +60,10 @@ def apart(runs: DataFrame, baseline: str, gap_s: float | None) -> dict[Pair, str
                     int(ours["concurrency"]),
                 ] = ", ".join(why)
     return found
+
+
+def _pair(run: Any) -> Pair:
+    return str(run["model"]), str(run["arm"]), int(run["block"]), int(run["concurrency"])
 
 
 def _facts_apart(ours: Any, theirs: Any) -> list[str]:
