@@ -140,10 +140,10 @@ def test_another_build_or_other_weights_are_another_measurement(host, monkeypatc
 
 def test_the_plan_says_that_another_build_measures_again(host, monkeypatch):
     host.run(monkeypatch, TWO)
-    blocks = outlook(plan_of(TWO), host.store, Here(build="b2"))
+    blocks = outlook(plan_of(TWO), host.store, lambda _: Here(build="b2"))
     assert all(len(block.launches) == 2 for block in blocks)
     assert "will be measured again" in again_text(blocks)[0]
-    assert not again_text(outlook(plan_of(TWO), host.store, Here(build="b1")))
+    assert not again_text(outlook(plan_of(TWO), host.store, lambda _: Here(build="b1")))
 
 
 def test_whoever_insists_gets_the_old_launches(host, monkeypatch):

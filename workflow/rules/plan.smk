@@ -23,5 +23,5 @@ rule plan:
         "<logs>/print_plan.log",
     conda:
         "../../envs/analysis.yaml"
-    shell:
-        "cat {input} | tee {log}"
+    script:
+        "../scripts/show_plan.py"

@@ -2,15 +2,44 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 from ablation.plan.command import shown_command
 from ablation.plan.cost import duration_text
-from ablation.plan.plan import ComputedArm, Plan
+from ablation.plan.plan import ComputedArm, Plan, Session
 from ablation.study.workload import Length
 
 
-def plan_text(plan: Plan, done: set[str] | None = None) -> str:
-    """The plan as a person reads it on a terminal. `done` holds the ids of sessions already measured."""
-    done = done or set()
+@dataclass(frozen=True)
+class Left:
+    """A session that is still to be launched, with the levels that it lacks."""
+
+    session: Session
+    levels: tuple[int, ...]
+    expected_s: float
+
+    @property
+    def text(self) -> str:
+        """`about 3 min`, and which levels where it is not all."""
+        some = len(self.levels) < len(self.session.levels)
+        only = f", levels {', '.join(map(str, self.levels))}" if some else ""
+        return f"about {duration_text(self.expected_s)}{only}"
+
+
+def whole(session: Session) -> Left:
+    """A session of which nothing was measured."""
+    return Left(session, tuple(level.concurrency for level in session.levels), session.expected_s)
+
+
+def plan_text(plan: Plan, left: Sequence[Left] | None = None, notes: Sequence[str] = ()) -> str:
+    """The plan as a person reads it on a terminal.
+
+    `left` is what is still to be launched, by the store; everything, where it is not known. `notes` stand first among
+    the warnings: what will be measured again, and why.
+    """
+    still = list(map(whole, plan.sessions)) if left is None else left
+    todo = {one.session.id: one for one in still}
     study, factor = plan.study, plan.study.factor
     lines = [f"{plan.title}  [study {plan.name}]", ""]
     lines.append(
@@ -48,7 +77,7 @@ def plan_text(plan: Plan, done: set[str] | None = None) -> str:
     ]
     lines += ["", "sessions in launch order"]
     for session in plan.sessions:
-        mark = "measured" if session.id in done else f"about {duration_text(session.expected_s)}"
+        mark = todo[session.id].text if session.id in todo else "measured"
         lines.append(f"  {session.rank:>4}  {session.id:<44} {mark}")
     lines += ["", "commands (first launch of each model and arm)"]
     seen = set()
@@ -60,14 +89,13 @@ def plan_text(plan: Plan, done: set[str] | None = None) -> str:
                 launch.command, launch.env, container=launch.container, url=launch.url
             )
             lines += [f"  {session.model}, {session.arm}", f"    {shown}"]
-    if plan.warnings:
-        lines += ["", "warnings", *(f"  {warning}" for warning in plan.warnings)]
-    left = sum(s.expected_s for s in plan.sessions if s.id not in done)
+    if notes or plan.warnings:
+        lines += ["", "warnings", *(f"  {warning}" for warning in (*notes, *plan.warnings))]
     hours = f", {plan.gpu_hours:.1f} GPU-hours" if plan.gpu_hours else ""
     lines += [
         "",
         f"{len(plan.sessions)} sessions, about {duration_text(plan.expected_s)} in all{hours}; "
-        f"{len(plan.sessions) - len(done)} left, about {duration_text(left)}",
+        f"{len(todo)} left, about {duration_text(sum(one.expected_s for one in todo.values()))}",
     ]
     return "\n".join(lines) + "\n"
 

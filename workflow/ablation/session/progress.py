@@ -18,7 +18,7 @@ class Position:
 
     def __init__(self, plan: Plan, store: Store, blocks: Sequence[BlockOutlook]) -> None:
         self.total = len(plan.sessions)
-        waiting = [session for block in blocks for session, _, _ in block.launches]
+        waiting = [launch.session for block in blocks for launch in block.launches]
         self.done = self.total - len(waiting)
         self.left_s = sum(block.expected_s for block in blocks) * pace_so_far(plan, store)
         self._seen: list[Session] = []

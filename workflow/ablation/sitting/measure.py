@@ -142,6 +142,13 @@ def new_sitting() -> str:
     return f"sitting-{datetime.now(UTC):%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:8]}"
 
 
+def here_of(
+    study: Study, sessions: Sequence[Session], shell: Mapping[str, str] = os.environ
+) -> Here:
+    """What launches of a block's sessions would be made with now."""
+    return _here(Builds.of(study, sessions, shell), shell)
+
+
 def _here(builds: Builds, shell: Mapping[str, str]) -> Here:
     hardware = describe_hardware()
     return Here(

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from ablation.plan.cost import duration_text
 from ablation.plan.plan import Plan, Session
+from ablation.plan.text import Left
 from ablation.session.store import Store
 from ablation.sitting.choice import Block, Here
 
@@ -15,20 +16,20 @@ from ablation.sitting.choice import Block, Here
 class BlockOutlook:
     """One model's block: what its sitting still lacks.
 
-    launches   sessions that will be launched, each with its levels and expected seconds
+    launches   sessions that will be launched
     again      arms that have records which count no longer, since the others were not measured beside them
     """
 
     model: str
     block: int
     sessions: tuple[Session, ...]
-    launches: tuple[tuple[Session, tuple[int, ...], float], ...]
+    launches: tuple[Left, ...]
     again: tuple[str, ...]
 
     @property
     def expected_s(self) -> float:
         """Expected seconds of what is left."""
-        return sum(seconds for _, _, seconds in self.launches)
+        return sum(launch.expected_s for launch in self.launches)
 
 
 def blocks_of(plan: Plan) -> dict[tuple[str, int], list[Session]]:
@@ -39,16 +40,18 @@ def blocks_of(plan: Plan) -> dict[tuple[str, int], list[Session]]:
     return found
 
 
-def outlook(plan: Plan, store: Store, here: Here | None = None) -> list[BlockOutlook]:
-    """Every block of a plan against the store; `here` is what launches of now would be made with."""
+def outlook(
+    plan: Plan, store: Store, here: Callable[[Sequence[Session]], Here] = lambda _: Here()
+) -> list[BlockOutlook]:
+    """Every block of a plan against the store; `here` gives what launches of its sessions would be made with now."""
     design = plan.study.design
     found = []
     for (model, number), sessions in blocks_of(plan).items():
         block = Block(sessions, store)
-        now = here or Here()
+        now = here(sessions)
         choice = block.choose(now, design.sitting_gap_s, reuse=design.reuse)
         launches = [
-            (session, levels, expected_s(session, levels))
+            Left(session, levels, expected_s(session, levels))
             for session, levels in block.left(choice, now, reuse=design.reuse)
         ]
         found.append(
