@@ -185,12 +185,30 @@ def _contrast_table(
     )
 
 
+def _where(study: Finished) -> str:
+    """How many hosts and sets of GPUs a study's launches were made on, as far as they recorded it."""
+    launches = study.launches
+    hosts = {host for launch in launches if (host := (launch.get("hardware") or {}).get("host"))}
+    gpus = {
+        tuple(ids)
+        for launch in launches
+        if (ids := (launch.get("hardware") or {}).get("gpu_ids")) is not None
+    }
+    if not hosts:
+        return f"{study.name}: its {len(launches)} launches did not record their host."
+    places = f"{len(hosts)} host{'s' if len(hosts) > 1 else ''}"
+    if len(gpus) > 1:
+        places += f" with {len(gpus)} sets of GPUs"
+    return f"{study.name}: {len(launches)} launches on {places}."
+
+
 def _absolute(first: Finished, second: Finished, absolutes: DataFrame) -> Section:
     section = Section("absolute", "Absolute throughput")
     section.sentences = [
         "Caution: everything in the table of differences above is in these ratios, the machine and its "
         "day included. They say how fast each study ran, not why; only the differences within a study, "
-        "whose arms were interleaved on one machine, are a comparison of the arms."
+        "whose pairs were measured together, are a comparison of the arms.",
+        *(_where(study) for study in (first, second)),
     ]
     if absolutes.empty:
         section.sentences.append("No model, arm and level has a mean in both studies.")

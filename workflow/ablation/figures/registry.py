@@ -86,8 +86,8 @@ FIGURES: dict[str, Entry] = {
         section="variability",
     ),
     "blocks": Entry(
-        title="Every launch in launch order",
-        alt="Throughput of each launch in the order of the launches, the arms of a block joined",
+        title="Every launch at its time",
+        alt="Throughput of each launch at the time of its run, the arms of a block joined",
         inputs={"runs": inputs.table},
         source="aggregate/runs.parquet",
         section="variability",

@@ -50,7 +50,7 @@ def apart(runs: DataFrame, baseline: str, gap_s: float | None) -> dict[Pair, str
             why = _facts_apart(ours, theirs)
             first, last = sorted((ours, theirs), key=lambda row: row["place"])
             why += _time_apart(cell, first, last, length_s, gap_s)
-            if not why and first["sitting"] is None:
+            if not why and pd.isna(first["sitting"]):
                 why += _interrupted(frame, first, last)
             if why:
                 found[
@@ -94,20 +94,29 @@ def _time_apart(
     allowed = longest + allowed_gap_s(gap_s, longest)
     steps = between["started_at"].diff().dt.total_seconds().iloc[1:]
     # Launches of a sitting that were cut short lie between: their time is the sitting's own.
-    if first["sitting"] is not None and first["sitting"] == last["sitting"]:
+    if not pd.isna(first["sitting"]) and first["sitting"] == last["sitting"]:
         allowed *= 3
     worst = float(steps.max()) if len(steps) else 0.0
     return [f"{_time(worst)} after each other"] if worst > allowed else []
 
 
 def _interrupted(frame: DataFrame, first: Any, last: Any) -> list[str]:
-    """Of runs measured before sittings were recorded: launches of other blocks on the same host lie between."""
-    between = frame[(frame["place"] > first["place"]) & (frame["place"] < last["place"])]
-    foreign = between[
-        ((between["model"] != first["model"]) | (between["block"] != first["block"]))
-        & (between["host"].isna() | (between["host"] == first["host"]))
-    ]
-    return ["with launches of other blocks between them"] if len(foreign) else []
+    """Of runs measured before sittings were recorded: a launch of another block came and went between the two.
+
+    One that overlaps either of them ran beside it, on other devices.
+    """
+    if "launch_started_at" not in frame:
+        return []
+    foreign = (frame["model"] != first["model"]) | (frame["block"] != first["block"])
+    same_host = frame["host"].isna() | (frame["host"] == first["host"])
+    between = (frame["launch_started_at"] >= first["launch_ended_at"]) & (
+        frame["launch_ended_at"] <= last["launch_started_at"]
+    )
+    return (
+        ["with a launch of another block between them"]
+        if (foreign & same_host & between).any()
+        else []
+    )
 
 
 def _time(seconds: float) -> str:
