@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 
 from ablation.evidence.lines import matching, plain
+from ablation.evidence.stamps import split_lines
 
 COMPONENTS = ("attention", "moe", "linear", "vision")
 
@@ -99,7 +100,7 @@ def backends(log: str) -> dict[str, list[str]]:
     log names none. CPU_ATTN is inferred: vLLM on a CPU names only the other ones.
     """
     found: dict[str, dict[str, None]] = {component: {} for component in COMPONENTS}
-    for line in log.splitlines():
+    for line in split_lines(log):
         if not any(word in line for word in ("Using", "Overriding", "Selected", "isa:", "using")):
             continue
         text = plain(line)

@@ -18,6 +18,7 @@ from ablation.evidence.expectations import engine
 from ablation.evidence.jit import jit, untuned
 from ablation.evidence.lines import once
 from ablation.evidence.stages import stages
+from ablation.evidence.stamps import read_log, unstamped
 from ablation.evidence.treatment import treatment
 from ablation.study.config import Arm
 
@@ -79,7 +80,5 @@ def rejudge(launch: Mapping[str, Any], log: Path, arm: Arm) -> dict[str, Any]:
 
 
 def _read(log: Path) -> str | None:
-    try:
-        return log.read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return None
+    text = read_log(log)
+    return None if text is None else unstamped(text)

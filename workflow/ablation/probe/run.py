@@ -14,11 +14,11 @@ from ablation.client.load import LoadError, ServerDied, drive
 from ablation.evidence import classify, collect, reached, tail
 from ablation.probe.plan import Probe
 from ablation.probe.text import summary
-from ablation.session.environment import scrub
 from ablation.session.hardware import describe_hardware
 from ablation.session.launcher import hidden_values, open_server
 from ablation.session.load import load_spec
 from ablation.session.lock import host_lock
+from ablation.session.log import keep_log_without_secrets
 from ablation.session.progress import Progress
 from ablation.session.server import Server, ServerError
 from ablation.session.session import LOCK_PATIENCE_S, check_disk
@@ -100,8 +100,8 @@ def _try(
             progress.say(f"server is ready after {ready_s:.1f} s")
             answers |= _ask(study, probe, server)
     ended = server.stop()
-    log = scrub(server.log(), hidden)
-    server.log_path.write_text(log, encoding="utf-8")
+    keep_log_without_secrets(server.log_path, hidden)
+    log = server.log()
     record = _record(study, probe, log, ended, ready_s=ready_s, answers=answers)
     record |= {
         "launch_id": folder.name,

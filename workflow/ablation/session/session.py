@@ -26,6 +26,7 @@ from ablation.session.hardware import describe_hardware, visible_devices
 from ablation.session.installation import check_version
 from ablation.session.launcher import AnyServer, hidden_values, launch_record, open_server
 from ablation.session.load import load_spec
+from ablation.session.log import keep_log_without_secrets
 from ablation.session.model_config import model_config
 from ablation.session.progress import Progress
 from ablation.session.server import ServerError
@@ -186,7 +187,7 @@ def measure_launch(
         raise
     finally:
         ended = server.stop()
-        _keep_log_without_secrets(server.log_path, hidden)
+        keep_log_without_secrets(server.log_path, hidden)
         arms = study.factor.arms
         arm = arms[session.arm]
         launch |= evidence_of(arm) if visit else collect(server.log(), arm, arms.values(), ended)
@@ -246,15 +247,6 @@ def _measure_level(
     finally:
         record.discard()
     progress.say(f"level {concurrency}: measured in {time.monotonic() - begin:.1f} s")
-
-
-def _keep_log_without_secrets(path: Path, hidden: Sequence[str]) -> None:
-    if not hidden or not path.is_file():
-        return
-    text = path.read_text(encoding="utf-8", errors="replace")
-    clean = scrub(text, hidden)
-    if clean != text:
-        path.write_text(clean, encoding="utf-8")
 
 
 def _now() -> str:

@@ -25,9 +25,10 @@ from ablation.session.environment import scrub
 from ablation.session.hardware import describe_hardware
 from ablation.session.launcher import hidden_values, launch_record, open_server
 from ablation.session.load import load_spec
+from ablation.session.log import keep_log_without_secrets
 from ablation.session.progress import Progress
 from ablation.session.server import ServerError
-from ablation.session.store import LAUNCH_FILE, Store, write_json
+from ablation.session.store import LAUNCH_FILE, LOG_FILE, Store, write_json
 from ablation.study.config import Study
 
 SCHEMA = "ablation.warm/1"
@@ -102,10 +103,7 @@ def warm_up(
         raise
     finally:
         record["total_s"] = round(time.monotonic() - begin, 3)
-        log = folder / "server.log"
-        if hidden and log.is_file():
-            text = log.read_text(encoding="utf-8", errors="replace")
-            log.write_text(scrub(text, hidden), encoding="utf-8")
+        keep_log_without_secrets(folder / LOG_FILE, hidden)
         write_json(folder / LAUNCH_FILE, record)
     progress.say(f"warm launch: done in {record['total_s']:.0f} s")
     return True
