@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import re
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from ablation.client.record import read_record
 from ablation.evidence import rejudge
 from ablation.roofline.launch import run_roofline
+from ablation.run.compilation import server_log
 from ablation.run.decode import decode
+from ablation.run.gate import gate, usable
 from ablation.run.gates import Thresholds, judge
 from ablation.run.metrics import mark_window, summarise
 from ablation.run.schema import write_run_parquet
@@ -18,9 +18,6 @@ from ablation.run.telemetry import run_telemetry
 from ablation.session.store import LOG_FILE, Store
 from ablation.sitting.facts import facts_of
 from ablation.study.config import Arm
-
-# INFO 11-23 02:58:42 [core.py:133] ...: month, day and local time, without the year
-_STAMP = re.compile(r"\b(\d\d)-(\d\d) (\d\d:\d\d:\d\d)\b")
 
 
 def derive_run(
@@ -55,8 +52,7 @@ def derive_run(
     summary |= run_roofline(launch, summary)
     rows = mark_window(rows, summary)
     thresholds = Thresholds(**{name: value for name, value in gates.items() if name != "treatment"})
-    log = stamped_lines(folder / LOG_FILE, record.started_at)
-    judged = judge(summary, rows, record.run_json, thresholds, {"log": log})
+    judged = judge(summary, rows, record.run_json, thresholds, server_log(folder, launch))
     judged.append(treatment_gate(launch, required=gates["treatment"]))
     metadata = {
         "study": study,
@@ -72,7 +68,7 @@ def derive_run(
         "ended_at": record.ended_at,
         "summary": summary,
         "gates": judged,
-        "usable": all(gate["passed"] for gate in judged),
+        "usable": usable(judged),
         "provenance": {
             "command": launch["command"],
             "env": launch["env"],
@@ -105,38 +101,9 @@ def launch_facts(launch: dict[str, Any], ended_at: str) -> dict[str, Any]:
 
 
 def treatment_gate(launch: dict[str, Any], required: bool) -> dict[str, Any]:
-    """Did the server's log show that the arm's treatment took effect?"""
+    """Did the server's log show that the arm's treatment took effect? Not observed where it could not tell."""
     found = launch.get("treatment") or {"passed": None, "text": "the launch left no evidence"}
-    passed = found["passed"] is not False or not required
-    return {
-        "gate": "treatment",
-        "passed": passed,
-        "value": None if found["passed"] is None else float(found["passed"]),
-        "threshold": 1.0 if required else None,
-        "text": found["text"],
-    }
-
-
-def stamped_lines(path: Path, started_at: str) -> list[dict[str, Any]] | None:
-    """The lines of a server's log that carry a time, as {"at": ISO time, "line": text}; None
-    without a log.
-
-    vLLM writes local time without a year; the run's own start tells year and zone.
-    """
-    if not path.is_file():
-        return None
-    start = datetime.fromisoformat(started_at).astimezone()
-    found = []
-    with path.open(encoding="utf-8", errors="replace") as log:
-        for line in log:
-            match = _STAMP.search(line[:120])
-            if match:
-                month, day, clock = match.groups()
-                try:
-                    local = datetime.fromisoformat(
-                        f"{start.year}-{month}-{day}T{clock}"
-                    ).astimezone()
-                except ValueError:  # 29 February of another year, or no date at all
-                    continue
-                found.append({"at": local.isoformat(), "line": line.rstrip("\n")})
-    return found
+    shown = found["passed"]
+    passed = None if shown is None else shown or not required
+    value = None if shown is None else float(shown)
+    return gate("treatment", passed, value, 1.0 if required else None, found["text"])

@@ -221,7 +221,9 @@ class Server:
     def obituary(self, what: str) -> str:
         """One message about a server that failed: what, why, its last words, and where the log is kept."""
         ended = self.stop()
-        log = self.log()  # after the end: the guard writes down the last words before it says how it ended
+        log = (
+            self.log()
+        )  # after the end: the guard writes down the last words before it says how it ended
         code = f" (exit code {ended['code']})" if ended.get("code") is not None else ""
         code = f" (signal {ended['signal']})" if ended.get("signal") else code
         why = self.container.cause(log, ended.get("code")) if self.container else None
