@@ -23,7 +23,7 @@ def tells_states(runs: DataFrame) -> bool:
 
 
 def states_table(study: str, runs: DataFrame) -> Table:
-    """One row a gate: runs that it passed, failed, and could not look at, and why not; of runs that tell their states."""
+    """One row a gate: runs that it passed, failed, and could not look at, and why not. Runs must tell their states."""
     counts = {name: _counts(runs[name]) for name in STATES}
     why: dict[str, Counter[str]] = {}
     for names, texts in zip(
