@@ -177,13 +177,12 @@ def _row(metadata: dict[str, Any], session: Session) -> dict[str, Any]:
         for name in ("study", "model", "arm", "block", "concurrency", "run_hash", "launch_id")
     }
     row |= metadata["launch_facts"]
-    for name in ("launch_started_at", "launch_ended_at"):
-        row[name] = datetime.fromisoformat(row[name])
+    times = {name: row.get(name) for name in ("launch_started_at", "launch_ended_at")}
+    times |= {name: metadata[name] for name in ("started_at", "ended_at")}
+    row |= {name: text and datetime.fromisoformat(text) for name, text in times.items()}
     return row | {
         "session_hash": session.session_hash,
         "rank": session.rank,
-        "started_at": datetime.fromisoformat(metadata["started_at"]),
-        "ended_at": datetime.fromisoformat(metadata["ended_at"]),
         "usable": metadata["usable"],
         "gates_failed": [gate["gate"] for gate in failed],
         "gate_texts": [gate["text"] for gate in failed],

@@ -110,7 +110,7 @@ class Schedule:
         cells = "|".join(re.escape(f"{m}/{a}/block-{b}") for m, a, b in self.sessions)
         levels = self.level_pattern()
         possible = (
-            rf"(?:sittings/(?:{blocks})\.json|sessions/(?:{cells})\.json|runs/(?:{cells})/concurrency-(?:{levels})\.parquet"
+            rf"(?:sittings/complete|sittings/(?:{blocks})\.json|sessions/(?:{cells})\.json|runs/(?:{cells})/concurrency-(?:{levels})\.parquet"
             rf"|figures/timeline/(?:{cells})/concurrency-(?:{levels})\.(?:svg|png))$"
         )
         return rf"(?!{possible})(?:sittings|sessions|runs|figures/timeline)/.+"
@@ -187,6 +187,20 @@ class Schedule:
     def sitting_hashes(self, wildcards: Any) -> list[str]:
         """Addresses of a block's runs, all arms."""
         return [level.run_hash for session in self.block(wildcards) for level in session.levels]
+
+    def attempt(self, wildcards: Any) -> int:
+        """How often a block's failures have been tried again: counts on where the last attempt left one."""
+        path = self.results / "sittings" / wildcards.model / f"block-{wildcards.block}.json"
+        try:
+            last = json.loads(path.read_text(encoding="utf-8"))
+            return int(last["attempt"]) + bool(last["failures"])
+        except (OSError, ValueError, LookupError, TypeError):
+            return 0
+
+    def sitting_files(self, blocks: Mapping[str, int] | None = None) -> list[str]:
+        """Sittings of all blocks, or of those up to so many of each model."""
+        ids = dict.fromkeys((s.model, s.block) for s in self._sessions(blocks))
+        return [f"{self.results}/sittings/{model}/block-{block}.json" for model, block in ids]
 
     def sitting_design(self, _: Any) -> dict[str, Any]:
         """What of the design decides which launches are a pair."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from ablation.roofline.launch import run_roofline
 from ablation.run.decode import decode
 from ablation.run.gates import Thresholds, judge
 from ablation.run.metrics import mark_window, summarise
-from ablation.run.schema import write_run_parquet
+from ablation.run.schema import RUN, write_run_parquet
 from ablation.run.telemetry import run_telemetry
 from ablation.session.store import LOG_FILE, Store
 from ablation.sitting.facts import facts_of
@@ -86,6 +87,36 @@ def derive_run(
         },
     }
     write_run_parquet(path, rows, metadata)
+    return metadata
+
+
+def derive_failed(
+    path: Path, failure: Mapping[str, Any], *, identity: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Write the parquet of a run that was never measured, since its launch failed: no rows, no numbers, the reason.
+
+    `identity` is study, model, arm, block, concurrency and run_hash. Returns the metadata.
+    """
+    gate = {
+        "gate": "launch",
+        "passed": False,
+        "value": None,
+        "threshold": None,
+        "text": f"{failure['text']}; {failure['remedy']}",
+    }
+    metadata = {
+        **identity,
+        "launch_id": failure["launch_id"],
+        "record": None,
+        "launch_facts": {},
+        "started_at": None,
+        "ended_at": None,
+        "summary": {},
+        "gates": [gate],
+        "usable": False,
+        "provenance": {"failure": dict(failure)},
+    }
+    write_run_parquet(path, RUN.empty_table(), metadata)
     return metadata
 
 

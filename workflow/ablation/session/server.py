@@ -278,6 +278,11 @@ def describe(process: psutil.Process) -> str:
         return f"pid {process.pid}"
 
 
+def began(watched: Sequence[int]) -> float:
+    """When the command began that these processes belong to, in Unix seconds; 0 where nobody is watched."""
+    return min((psutil.Process(pid).create_time() for pid in watched), default=0.0)
+
+
 def snakemake_ancestors() -> list[int]:
     """The ancestors up to the outermost Snakemake: when one of them is gone, nobody waits for this job.
 

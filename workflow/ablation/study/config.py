@@ -200,6 +200,14 @@ class Design(Strict):
             "then given and the verdict is withheld."
         ),
     )
+    give_up_after: int = Field(
+        default=2,
+        ge=1,
+        description=(
+            "An arm that has failed so often in the same way is not launched again before the next command, which "
+            "tries again what failed."
+        ),
+    )
     sequential: Sequential | None = Field(
         default=None,
         description=(
