@@ -14,7 +14,7 @@ from ablation.evidence.difference import unchanged
 from ablation.figures.registry import FIGURES
 from ablation.plan.plan import Plan
 from ablation.report import accuracy as answers
-from ablation.report import doubt, energy, launch, provenance, results, spread
+from ablation.report import doubt, energy, failures, launch, provenance, results, spread
 from ablation.report.content import Figure, Section
 from ablation.report.limit import limit, limit_figures
 from ablation.report.treatment import treatment
@@ -53,6 +53,7 @@ def build_context(
     plan = planned_blocks(runs, plan)
     comparisons = carry(comparisons, accuracy)
     optional: list[Section | None] = [
+        failures.failures(plan, sessions),
         spread.variability(plan, comparisons, variability) if variability is not None else None,
         spread.early(plan, decisions),
         answers.accuracy(plan, accuracy) if accuracy is not None else None,
@@ -74,7 +75,11 @@ def build_context(
         provenance.reproduce(plan, list(figures)),
     ]
     sections[0].items += answers.summary(plan, accuracy)
-    sections[0].sentences += launch.caveat(plan)
+    sections[0].sentences = [
+        *failures.sentences(plan, sessions),
+        *sections[0].sentences,
+        *launch.caveat(plan),
+    ]
     for section in sections:
         section.figures += [
             _figure(plan, name, figures[name], comparisons)
