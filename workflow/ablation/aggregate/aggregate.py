@@ -5,17 +5,15 @@ results/{study}/aggregate/runs.parquet
 
 from __future__ import annotations
 
-import json
-import os
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from ablation.aggregate.distributions import Distributions
+from ablation.files import write_table
 from ablation.plan.plan import Plan, Session
 from ablation.run.schema import read_run_metadata
 from ablation.study.load import StudyError
@@ -159,13 +157,7 @@ def aggregate(
 def write_aggregate(table: pa.Table, path: Path, plan: Plan) -> None:
     """Write the table with its schema and provenance, whole or not at all."""
     metadata = {"schema": SCHEMA, "study": plan.name, "config_hash": plan.config_hash}
-    partial = path.with_name(f".{path.name}.partial-{os.getpid()}")
-    pq.write_table(
-        table.replace_schema_metadata({b"ablation": json.dumps(metadata).encode()}),
-        partial,
-        compression="zstd",
-    )
-    partial.replace(path)
+    write_table(path, table, metadata)
 
 
 def _row(metadata: dict[str, Any], session: Session) -> dict[str, Any]:

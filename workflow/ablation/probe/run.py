@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from ablation.client.load import LoadError, ServerDied, drive
 from ablation.evidence import classify, collect, reached, tail
+from ablation.files import write_json
 from ablation.probe.plan import Probe
 from ablation.probe.text import summary
 from ablation.session.launched import Held, launched
@@ -19,7 +20,7 @@ from ablation.session.lock import host_lock
 from ablation.session.progress import Progress
 from ablation.session.server import Server, ServerError
 from ablation.session.session import LOCK_PATIENCE_S, check_disk
-from ablation.session.store import Store, write_json
+from ablation.session.store import Store
 from ablation.study.config import Study
 
 SCHEMA = "ablation.probe/1"

@@ -15,13 +15,14 @@ from pathlib import Path
 from typing import Any
 
 from ablation.evidence import collect
+from ablation.files import write_json, write_text
 from ablation.plan.plan import Session
 from ablation.session.endpoint import Endpoint, evidence_of
 from ablation.session.environment import scrub
 from ablation.session.hardware import describe_hardware, visible_devices
 from ablation.session.launcher import AnyServer, hidden_values, launch_record, open_server
 from ablation.session.progress import Progress
-from ablation.session.store import LAUNCH_FILE, Store, write_json
+from ablation.session.store import LAUNCH_FILE, Store
 from ablation.session.versions import workflow_versions
 from ablation.study.config import Study
 from ablation.telemetry.watch import Watch, request_for
@@ -147,4 +148,4 @@ def _keep_log_without_secrets(path: Path, hidden: Sequence[str]) -> None:
     text = path.read_text(encoding="utf-8", errors="replace")
     clean = scrub(text, hidden)
     if clean != text:
-        path.write_text(clean, encoding="utf-8")
+        write_text(path, clean)

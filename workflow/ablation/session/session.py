@@ -6,7 +6,6 @@ evidence, made from the store: it can be made again at any time, and is the same
 
 from __future__ import annotations
 
-import json
 import shutil
 import time
 from collections.abc import Mapping, Sequence
@@ -18,6 +17,7 @@ from ablation.client.load import LoadError, ServerDied, drive
 from ablation.client.load import Progress as LoadProgress
 from ablation.client.record import write_record
 from ablation.evidence import reread
+from ablation.files import read_json
 from ablation.plan.plan import Level, Session
 from ablation.session.installation import check_version
 from ablation.session.launched import Held, launched, now
@@ -82,7 +82,9 @@ def record_of(session: Path, run_hash: str) -> str | dict[str, Any]:
 
     Raises StudyError where the evidence has neither.
     """
-    evidence = json.loads(session.read_text(encoding="utf-8"))
+    evidence = read_json(
+        session, f"derive it again: snakemake --cores 1 {session} --forcerun session"
+    )
     for run in evidence["runs"]:
         if run["run_hash"] == run_hash:
             return str(run["record"])

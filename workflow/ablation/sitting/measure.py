@@ -66,6 +66,8 @@ def run_sitting(
         if choice.missing and (untried or not failures):
             raise StudyError(_not_in_store(block, choice))
         return sitting_evidence(study, block, choice, list(failures.values()))
+    for words in store.damaged.values():
+        progress(block.sessions[0]).say(words)
     builds = Builds.of(study, sessions, shell)
     here = _here(builds, shell)
     choice = block.choose(here, gap_s, reuse=reuse)
