@@ -18,5 +18,5 @@ if __name__ == "__main__":
             study=schedule.study.study,
             gates=snakemake.params.gates,
             slo=snakemake.params.slo,
-            arm=schedule.study.factor.arms[snakemake.wildcards.arm],
+            claim=schedule.session(snakemake.wildcards).claim,
         )

@@ -57,7 +57,6 @@ def session_evidence(
         }
         for level in sitting["levels"]
     ]
-    arms = study.factor.arms
     used = {run["launch_id"] for run in runs} | set(sitting["launches"].get(session.arm, ()))
     return {
         "schema": SCHEMA,
@@ -70,8 +69,7 @@ def session_evidence(
             reread(
                 store.launch(launch_id),
                 store.folder / launch_id / LOG_FILE,
-                arms[session.arm],
-                arms.values(),
+                session.claim,
             )
             for launch_id in sorted(used)
         ],
@@ -187,9 +185,8 @@ def measure_launch(
     finally:
         ended = server.stop()
         _keep_log_without_secrets(server.log_path, hidden)
-        arms = study.factor.arms
-        arm = arms[session.arm]
-        launch |= evidence_of(arm) if visit else collect(server.log(), arm, arms.values(), ended)
+        claim = session.claim
+        launch |= evidence_of(claim) if visit else collect(server.log(), claim, ended)
         launch |= launch_record(study, session, server)
         launch["telemetry"] = watch.evidence(server.started)
         write_json(folder / LAUNCH_FILE, launch)
