@@ -10,6 +10,7 @@ from pathlib import Path
 _PRINTED = json.loads(Path(__file__).with_name("selectors.json").read_text(encoding="utf-8"))
 
 DENSE, SINKS, MLA = "gqa 128q/8kv TP8 hd128", "gqa sinks (gpt-oss) hd64", "mla 64 heads TP4 (16)"
+MLA_BLOCK_1 = "mla block 1"  # of 0.14.1
 SPARSE, SPARSE_014 = "sparse mla block default", "sparse mla block 1"
 FA, VISION, PREFILL = "gqa asked ROCM_AITER_FA", "vision encoder bf16 hd72", "mla prefill"
 NORMS = "config"

@@ -238,9 +238,10 @@ def _aiter(found: Reading, claim: Claim) -> Row:
         seen = _of_aiter(found, set())
         if seen:
             return Row(MASTER, setting, PROVED, f"{setting}: {', '.join(seen[:6])}")
-        return Row(
-            MASTER, setting, UNTOLD, f"{setting}: nothing in the server's log comes from AITER"
-        )
+        named = [name for names in found.kernels.values() for name in names]
+        but = f"; it names {', '.join(named[:6])}" if named else ""
+        text = f"{setting}: nothing in the server's log comes from AITER{but}"
+        return Row(MASTER, setting, UNTOLD, text)
     seen = _of_aiter(found, forced)
     if seen:
         text = f"{setting}: the server used AITER all the same: {', '.join(seen[:6])}"

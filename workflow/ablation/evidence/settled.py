@@ -96,20 +96,19 @@ def _beside_the_whole(
             )
             return Row(row.name, row.setting, PROVED, text)
         return None
-    words = f"AITER's {component.words}"
     if not instead:
-        text = f"{row.setting}: no log of {arm} names {words} either"
+        text = f"{row.setting}: no log of {arm} names AITER's {component.words} either"
         return Row(row.name, row.setting, UNTOLD, text)
     names = ", ".join(instead)
     if component.whole:
         text = (
-            f"{row.setting}: {words} were not in use in {arm} either ({names}), so that switching them off "
+            f"{row.setting}: this component was not in use in {arm} either ({names}), so that the setting "
             "changed nothing"
         )
         return Row(row.name, row.setting, REFUTED, text)
     text = (
-        f"{row.setting}: the logs of {arm} name {names} too, and not {words}; what else the variable switches "
-        "leaves no line"
+        f"{row.setting}: the logs of {arm} name {names} too, not AITER's {component.words}; what else the "
+        "variable switches leaves no line"
     )
     return Row(row.name, row.setting, UNTOLD, text)
 
