@@ -135,7 +135,9 @@ COMPONENTS: dict[str, Component] = {
             "the attention backend",
             _named("attention", lambda name: _aiter(name) and "MLA" in name),
         ),
-        "MHA": Component("attention with several heads", "the attention backend", _mha),
+        "MHA": Component(
+            "flash attention", "the attention backend; from 0.27 on the vision encoder's too", _mha
+        ),
         "MOE": Component(
             "experts",
             "the MoE backend (its routers are on it too, and are named nowhere)",
@@ -145,8 +147,8 @@ COMPONENTS: dict[str, Component] = {
         ),
         "LINEAR": Component(
             "linear layers",
-            "the linear kernel of quantised weights, from 0.15 on (its quantisation of activations and the other "
-            "linear layers are named nowhere)",
+            "the linear kernel of quantised weights, which 0.14.1 does not print (the quantisation of activations and "
+            "other linear layers are on it too, and are named nowhere)",
             _named("linear", _aiter),
             whole=False,
             modules=("module_gemm_a8w8", "module_gemm_a4w4"),
