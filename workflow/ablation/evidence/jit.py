@@ -38,6 +38,12 @@ _UNTUNED_VLLM = re.compile(
 _ALWAYS = {"module_aiter_enum", "module_aiter_core"}
 
 
+def module_of(line: str) -> str | None:
+    """The module of AITER that a line says was loaded, but for those that every import of AITER loads."""
+    match = _IMPORT.search(line)
+    return match.group(1) if match and match.group(1) not in _ALWAYS else None
+
+
 def jit(log: str) -> dict[str, Any]:
     """Builds with their seconds.
 
@@ -66,8 +72,8 @@ def jit(log: str) -> dict[str, Any]:
             cost[match.group(1)] = max(float(match.group(2)), cost.get(match.group(1), 0.0))
         elif match := _FAILED.search(line):
             failed.add(match.group(1) or match.group(2))
-        elif match := _IMPORT.search(line):
-            modules.add(match.group(1))
+        elif module := module_of(line):
+            modules.add(module)
         elif _WAIT.search(line):
             waits += 1
         elif match := _MONITOR.search(line):
@@ -80,7 +86,7 @@ def jit(log: str) -> dict[str, Any]:
         "aiter_builds": len(built),
         "aiter_build_s": round(sum(cost.values()), 3),
         "aiter_failed": sorted(failed),
-        "aiter_modules": sorted(modules - _ALWAYS),
+        "aiter_modules": sorted(modules),
         "aiter_waits": waits,
         "late_compilations": sorted(late),
         "autotune_s": round(autotune, 3),

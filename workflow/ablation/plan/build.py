@@ -8,6 +8,7 @@ from collections.abc import Mapping
 
 from ablation.accuracy.settings import questions_of
 from ablation.client.workload import read_prompts
+from ablation.evidence.claim import claim_of
 from ablation.places import here_or_home
 from ablation.plan.advice import advice
 from ablation.plan.command import GENERATED, model_location
@@ -133,6 +134,7 @@ def build_session(
         block=block,
         rank=rank,
         launch=launch,
+        claim=claim_of(study, entry, model, arm),
         session_hash=spec_hash(spec),
         levels=levels,
         questions=questions,

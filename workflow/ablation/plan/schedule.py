@@ -14,6 +14,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -206,10 +207,9 @@ class Schedule:
         """What of the design decides which launches are a pair."""
         return self.study.design.model_dump(include={"sitting_gap_s", "reuse"})
 
-    def proof(self, wildcards: Any) -> dict[str, str | None]:
-        """How the study asks for proof of an arm's treatment: in no hash, as it decides no measurement."""
-        arm = self.study.factor.arms[wildcards.arm]
-        return {"evidence": arm.evidence, "counter_evidence": arm.counter_evidence}
+    def proof(self, wildcards: Any) -> dict[str, Any]:
+        """What has to be proved of an arm's treatment, and how: in no hash, as it decides no measurement."""
+        return asdict(self.session(wildcards).claim)
 
     def run_hash(self, wildcards: Any) -> str:
         """Address of one run."""

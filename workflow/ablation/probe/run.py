@@ -134,7 +134,7 @@ def _record(
     ready = ready_s is not None
     failure = classify(log, ended=ended, known=not ready, loaded=ready)
     answered = ready and failure is None and answers["answered"] == answers["requests"]
-    seen = collect(log, study.factor.arms[probe.session.arm], study.factor.arms.values(), ended)
+    seen = collect(log, probe.session.claim, ended)
     seen["failure"] = failure.as_dict() if failure else None
     record = seen | {
         "schema": SCHEMA,

@@ -11,6 +11,7 @@ from pandas import DataFrame
 
 from ablation.accuracy.verdicts import carry
 from ablation.evidence.difference import unchanged
+from ablation.evidence.settled import unproved
 from ablation.figures.registry import FIGURES
 from ablation.plan.plan import Plan
 from ablation.report import accuracy as answers
@@ -60,7 +61,13 @@ def build_context(
         spread.published(audit, audit_source),
     ]
     sections: list[Section] = [
-        results.verdict(plan, runs, comparisons, unchanged(plan, sessions)),
+        results.verdict(
+            plan,
+            runs,
+            comparisons,
+            unchanged(plan, sessions),
+            unproved(sessions, plan.baseline, plan.arm_label),
+        ),
         results.levels(plan, arms, comparisons),
         results.latencies(plan, comparisons),
         results.findings(plan, comparisons),

@@ -10,6 +10,9 @@ from typing import Any
 
 from ablation.client.record import read_record
 from ablation.evidence import rejudge
+from ablation.evidence.claim import Claim
+from ablation.evidence.expectations import UNTOLD
+from ablation.evidence.treatment import state_of
 from ablation.roofline.launch import run_roofline
 from ablation.run.decode import decode
 from ablation.run.gates import Thresholds, judge
@@ -18,7 +21,6 @@ from ablation.run.schema import RUN, write_run_parquet
 from ablation.run.telemetry import run_telemetry
 from ablation.session.store import LOG_FILE, Store
 from ablation.sitting.facts import facts_of
-from ablation.study.config import Arm
 
 # INFO 11-23 02:58:42 [core.py:133] ...: month, day and local time, without the year
 _STAMP = re.compile(r"\b(\d\d)-(\d\d) (\d\d:\d\d:\d\d)\b")
@@ -32,11 +34,11 @@ def derive_run(
     study: str,
     gates: dict[str, Any],
     slo: dict[str, float | None],
-    arm: Arm | None = None,
+    claim: Claim | None = None,
 ) -> dict[str, Any]:
     """Decode the record of this name and write its run's parquet. The same record and thresholds give the same bytes.
 
-    `arm` as the study has it now: its treatment is judged anew from the server's log, so that correcting its
+    `claim` as the study makes it now: the treatment is judged anew from the server's log, so that correcting an arm's
     `evidence` costs no measurement. Without it, or without a log, the judgement of the launch stands.
     Returns the run's metadata. Raises RecordError where the store has no such record: an older file
     can then never be taken for it.
@@ -47,8 +49,8 @@ def derive_run(
     session = spec["session"]
     launch = store.launch(record.run_json["launch_id"])
     folder = store.folder / launch["launch_id"]
-    if arm is not None:
-        launch = rejudge(launch, folder / LOG_FILE, arm)
+    if claim is not None and claim.shows_log:
+        launch = rejudge(launch, folder / LOG_FILE, claim)
     objectives = {name: value for name, value in slo.items() if value is not None}
     rows = decode(record)
     summary = summarise(rows, record.run_json, objectives)
@@ -136,12 +138,17 @@ def launch_facts(launch: dict[str, Any], ended_at: str) -> dict[str, Any]:
 
 
 def treatment_gate(launch: dict[str, Any], required: bool) -> dict[str, Any]:
-    """Did the server's log show that the arm's treatment took effect?"""
+    """Did the server's log show that the arm's treatment took effect?
+
+    A treatment that the log refutes fails. One that cannot be told from it does not, but was not observed either:
+    `observed` is False then, and the report says so beside the verdict.
+    """
     found = launch.get("treatment") or {"passed": None, "text": "the launch left no evidence"}
     passed = found["passed"] is not False or not required
     return {
         "gate": "treatment",
         "passed": passed,
+        "observed": state_of(found) != UNTOLD,
         "value": None if found["passed"] is None else float(found["passed"]),
         "threshold": 1.0 if required else None,
         "text": found["text"],

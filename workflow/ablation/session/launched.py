@@ -133,12 +133,11 @@ def _ended(
 ) -> dict[str, Any]:
     """End the server, read its log, and keep the log without secrets."""
     ended = server.stop()
-    arms = study.factor.arms
     if isinstance(server, Endpoint):
-        found = evidence_of(arms[session.arm])
+        found = evidence_of(session.claim)
     else:
         _keep_log_without_secrets(server.log_path, hidden)
-        found = collect(server.log(), arms[session.arm], arms.values(), ended)
+        found = collect(server.log(), session.claim, ended)
     return found | launch_record(study, session, server)
 
 

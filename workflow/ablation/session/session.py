@@ -54,7 +54,6 @@ def session_evidence(
         if session.arm in level["runs"]
     ]
     failures = [f for f in sitting["failures"] if f["arm"] == session.arm]
-    arms = study.factor.arms
     used = {run["launch_id"] for run in runs} | set(sitting["launches"].get(session.arm, ()))
     return {
         "schema": SCHEMA,
@@ -67,8 +66,7 @@ def session_evidence(
             reread(
                 store.launch(launch_id),
                 store.folder / launch_id / LOG_FILE,
-                arms[session.arm],
-                arms.values(),
+                session.claim,
             )
             for launch_id in sorted(used)
         ],
