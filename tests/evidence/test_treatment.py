@@ -86,8 +86,8 @@ def test_treatment(what, log, state, words):
     assert found["passed"] is {"proved": True, "refuted": False}.get(state)
     assert words in found["text"]
     gate = treatment_gate({"treatment": found}, required=True)
-    assert gate["passed"] is (state != "refuted")
-    assert gate["observed"] is (state != "cannot be told")
+    expected = {"refuted": "failed", "cannot be told": "not observed"}.get(state, "passed")
+    assert gate["state"] == expected
     assert words in gate["text"]
 
 

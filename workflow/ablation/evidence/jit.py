@@ -10,6 +10,7 @@ import re
 from typing import Any
 
 from ablation.evidence.lines import plain
+from ablation.evidence.stamps import split_lines
 
 # A line of kernel compilation: none may fall into a window (see run/gates.py).
 LINE = re.compile(
@@ -64,7 +65,7 @@ def jit(log: str) -> dict[str, Any]:
     modules: set[str] = set()
     late: set[str] = set()
     waits, autotune, compiled = 0, 0.0, None
-    for line in log.splitlines():
+    for line in split_lines(log):
         if match := _START.search(line):
             built.add(match.group(1))
         elif match := _FINISH.search(line):
@@ -100,6 +101,6 @@ def untuned(log: str) -> dict[str, int]:
     shapes: distinct ones that AITER had no tuned configuration for; lines: how often it said so (every worker
     says it); vllm: distinct kernels of vLLM's own without a tuned configuration.
     """
-    aiter = [plain(line) for line in log.splitlines() if _UNTUNED_AITER.search(line)]
-    own = {plain(line) for line in log.splitlines() if _UNTUNED_VLLM.search(line)}
+    aiter = [plain(line) for line in split_lines(log) if _UNTUNED_AITER.search(line)]
+    own = {plain(line) for line in split_lines(log) if _UNTUNED_VLLM.search(line)}
     return {"shapes": len(set(aiter)), "lines": len(aiter), "vllm": len(own)}

@@ -15,6 +15,7 @@ from ablation.evidence.lines import once
 from ablation.evidence.reading import Reading, read
 from ablation.evidence.repeated import OWN, Opaque
 from ablation.evidence.stages import stages
+from ablation.evidence.stamps import read_log, unstamped
 from ablation.evidence.treatment import treatment
 
 SCHEMA = "ablation.evidence/1"
@@ -94,7 +95,5 @@ def rejudge(launch: Mapping[str, Any], log: Path, claim: Claim) -> dict[str, Any
 
 
 def _read(log: Path) -> str | None:
-    try:
-        return log.read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return None
+    text = read_log(log)
+    return None if text is None else unstamped(text)

@@ -18,6 +18,7 @@ from ablation.evidence import repeated
 from ablation.evidence.backends import COMPONENTS, is_cpu, kernel, refused, unknown_variable
 from ablation.evidence.jit import module_of
 from ablation.evidence.lines import plain
+from ablation.evidence.stamps import split_lines
 
 # Any line that one of the readers below may want: all others are passed over at once.
 _TELLING = re.compile(
@@ -97,7 +98,7 @@ def read(log: str) -> Reading:
     CPU_ATTN is inferred: vLLM on a CPU names only its other attention backends.
     """
     found, cpu = Reading(), False
-    for line in log.splitlines():
+    for line in split_lines(log):
         if not _TELLING.search(line):
             continue
         cpu = cpu or is_cpu(line)

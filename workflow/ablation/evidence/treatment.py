@@ -18,6 +18,7 @@ from ablation.evidence.expectations import (
 )
 from ablation.evidence.lines import plain
 from ablation.evidence.reading import Reading
+from ablation.evidence.stamps import split_lines
 
 MOST_MARKS = 40
 MOST_FOUND = 10
@@ -112,7 +113,7 @@ def _matching(log: str, patterns: Sequence[str]) -> dict[str, list[str]]:
     """Pattern -> distinct plain lines that match, in order; the log is gone through once."""
     compiled = [(pattern, re.compile(pattern)) for pattern in patterns]
     found: dict[str, dict[str, None]] = {pattern: {} for pattern in patterns}
-    for line in log.splitlines() if compiled else ():
+    for line in split_lines(log) if compiled else ():
         for pattern, expression in compiled:
             if expression.search(line):
                 found[pattern][plain(line)[:400]] = None

@@ -25,6 +25,7 @@ from ablation.figures.style import (
     watermark,
 )
 from ablation.plan.plan import Plan
+from ablation.run.gate import FAILED, in_state
 from ablation.run.metrics import column, in_flight
 from ablation.run.schema import read_run_metadata, read_run_parquet
 from ablation.study.load import StudyError
@@ -64,7 +65,7 @@ def draw(plan: Plan, *, run: Sequence[Path]) -> Figure:
         label = arm_styles(plan)[metadata["arm"]].label
         where = f", {label}, block {metadata['block']}, concurrency {metadata['concurrency']}"
         above.set_title(model_title(plan, metadata["model"], where, 100))
-        failed = [gate["gate"] for gate in metadata["gates"] if not gate["passed"]]
+        failed = [gate["gate"] for gate in in_state(metadata["gates"], FAILED)]
         foot(
             figure,
             f"n = {metadata['summary']['requests']:,} requests. {said}",

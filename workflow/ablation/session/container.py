@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ablation.errors import UserError
+from ablation.evidence.stamps import split_lines
 from ablation.places import HOME
 from ablation.plan import container as planned
 from ablation.session.lock import host_lock_path
@@ -115,7 +116,7 @@ class Running:
         for pattern, words in CAUSES:
             if re.search(pattern, log):
                 return words
-        lines = [line for line in log.splitlines() if line.strip()]
+        lines = [line for line in split_lines(log) if line.strip()]
         return f"{self.program} could not start the container: {lines[-1] if lines else 'no reason given'}"
 
 

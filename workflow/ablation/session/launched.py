@@ -15,12 +15,13 @@ from pathlib import Path
 from typing import Any
 
 from ablation.evidence import collect
-from ablation.files import write_json, write_text
+from ablation.files import write_json
 from ablation.plan.plan import Session
 from ablation.session.endpoint import Endpoint, evidence_of
 from ablation.session.environment import scrub
 from ablation.session.hardware import describe_hardware, visible_devices
 from ablation.session.launcher import AnyServer, hidden_values, launch_record, open_server
+from ablation.session.log import keep_log_without_secrets
 from ablation.session.progress import Progress
 from ablation.session.store import LAUNCH_FILE, Store
 from ablation.session.versions import workflow_versions
@@ -136,15 +137,6 @@ def _ended(
     if isinstance(server, Endpoint):
         found = evidence_of(session.claim)
     else:
-        _keep_log_without_secrets(server.log_path, hidden)
+        keep_log_without_secrets(server.log_path, hidden)
         found = collect(server.log(), session.claim, ended)
     return found | launch_record(study, session, server)
-
-
-def _keep_log_without_secrets(path: Path, hidden: Sequence[str]) -> None:
-    if not hidden or not path.is_file():
-        return
-    text = path.read_text(encoding="utf-8", errors="replace")
-    clean = scrub(text, hidden)
-    if clean != text:
-        write_text(path, clean)
