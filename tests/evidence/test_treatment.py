@@ -154,7 +154,7 @@ def test_launches_measured_before_are_read_as_they_were_kept():
         "cannot be told",
     ]
     assert state_of(None) == "cannot be told"
-    assert treatment_gate({}, required=True)["observed"] is False
+    assert treatment_gate({}, required=True)["state"] == "not observed"
 
 
 def sessions(**logs: str) -> list[dict]:
