@@ -1,27 +1,40 @@
-"""Did a server fail, where, and why: from its log and the record of its end."""
+"""Did a server fail, where, and why: from its log and the record of its end.
+
+What ended it is looked for in this order: the first exception of a worker or the engine that vLLM announced as the
+end of the process (without those that only pass on another's, or say that another is gone), the words of native
+code outside of any traceback, the last exception of the API server, and the process's silence.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from ablation.evidence.classes import BY_SIGNAL, CLASSES, SILENT, UNKNOWN, FailureClass
 from ablation.evidence.lines import level, lived, plain
+from ablation.evidence.remedies import Crash, component, crash, cure, package, suspect, variable_of
 from ablation.evidence.stages import WORDS, Stage, reached
+from ablation.evidence.tracebacks import Raised, tracebacks
 
 _READY = re.compile(r"Application startup complete")
 # These end a server whenever they come.
 _FATAL = re.compile(
     r"EngineDeadError|encountered a fatal error|EngineCore.* died|died unexpectedly|Fatal Python error"
-    r"|Segfault encountered|Segmentation fault|Memory access fault by GPU|HSA_STATUS_ERROR|Bus error"
+    r"|Segfault encountered|Segmentation fault|Memory access fault by GPU|HSA_STATUS_ERROR|Bus error|HW Exception by GPU"
     r"|terminate called after|Illegal instruction|watchdog thread terminated with exception|core dumped|^Killed$"
+    r"|LLVM ERROR|\*\*\* SIG(?:SEGV|ABRT|BUS|ILL)|^Failed: (?:Cuda|HIP) error"
 )
 # These do so before it is ready.
 _FATAL_AT_START = re.compile(
     r"EngineCore failed to start|[Ee]ngine core initialization failed|WorkerProc failed to start"
-    r"|WorkerProc initialization failed|(?:\.py|vllm|serve): error: |Address already in use|No module named '?vllm"
+    r"|WorkerProc initialization failed|(?:\.py|vllm|serve): error: |Address already in use|No module named '?vllm'?$"
+)
+# A process that says this raises nothing afterwards: what others raise later is the consequence.
+_KILLS = re.compile(
+    r"Segfault encountered|Segmentation fault|Memory access fault by GPU|HSA_STATUS_ERROR|Bus error|HW Exception by GPU"
+    r"|Illegal instruction|LLVM ERROR|\*\*\* SIG|exit code: -\d+|^Killed$|^Failed: (?:Cuda|HIP) error"
 )
 # The last line of a traceback that nobody caught.
 _UNCAUGHT = re.compile(r"^(?:[A-Za-z_][\w.]*\.)?\w*(?:Error|Exception)(?:: |$)")
@@ -29,6 +42,14 @@ _ERROR = re.compile(r"\b\w*(?:Error|Exception)\b(?!s)")
 _CAUGHT = ("INFO", "WARNING", "DEBUG")
 # Lines of source in a traceback: they name what a server might say, not what it said.
 _SOURCE = re.compile(r'^(?:raise |File "|return |assert |\w+\.\w+\()')
+# What a server that waits repeats: it is no sign of progress.
+_WAITS = re.compile(
+    r"No available shared memory broadcast block|Waiting for \d+ (?:local|core engine)|waiting for baton"
+)
+_IN_AITER = {
+    "aiter-no-kernel", "moe-shape", "aiter-refused", "kernel-unsupported", "number-format", "capture-unsupported",
+    "aiter-build", "kernel-build", "kernel-compile", "illegal-access",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -49,6 +70,16 @@ class Failure:
     def as_dict(self) -> dict[str, str]:
         """For JSON."""
         return asdict(self)
+
+
+@dataclass(frozen=True)
+class _Found:
+    """A class with the line by which it was found; the exception, or the number of the line, that it came from."""
+
+    kind: FailureClass
+    line: str
+    raised: Raised | None = None
+    number: int | None = None
 
 
 def failed(log: str) -> bool:
@@ -80,16 +111,12 @@ def classify(
     text = lived(log)
     stage = reached(text, loaded=loaded)
     ready = _READY.search(text)
-    found = _first(CLASSES, _errors(text[ready.end() :] if ready else text))
-    if found is None and ended is not None and ended.get("signal") in BY_SIGNAL:
-        kind = BY_SIGNAL[ended["signal"]]
-        found = next(c for c in CLASSES if c.id == kind), f"ended by {ended['signal']}"
-    if found is None:
-        found = _first(SILENT, text.splitlines()[-3:])
-    if found is None:
-        found = UNKNOWN, _last_error(text)
-    kind_, line = found
-    return Failure(kind_.id, kind_.words, kind_.remedy, line[:300], stage)
+    lines = (text[ready.end() :] if ready else text).splitlines()
+    found = _found(lines, stage, ended)
+    where = _crash(found, lines)
+    line = " ".join(found.line.split())[:300] + (f" in {where.frame[:120]}" if where else "")
+    remedy = f"it crashed in {where.owner}: {where.remedy}" if where else _remedy(found, lines)
+    return Failure(found.kind.id, found.kind.words, remedy, line, stage)
 
 
 def cause(log: str) -> str:
@@ -98,31 +125,133 @@ def cause(log: str) -> str:
     assert failure is not None
     if failure.id == UNKNOWN.id:
         return failure.line or failure.words
-    pattern = next(c.pattern for c in (*CLASSES, *SILENT) if c.id == failure.id)
-    match = pattern.search(failure.line)
+    kinds = [c for c in (*CLASSES, *SILENT) if (c.id, c.words) == (failure.id, failure.words)]
+    match = next((m for m in (c.pattern.search(failure.line) for c in kinds) if m), None)
     detail = next((group for group in match.groups() if group), "") if match else ""
     return f"{failure.words}{f': {detail.strip()}' if detail else ''} ({failure.remedy})"
 
 
-def _errors(text: str) -> list[str]:
-    """Lines that may tell of a failure: not those that vLLM only informs or warns with."""
-    return [
-        line
-        for line in text.splitlines()
-        if line.strip() and level(line) not in _CAUGHT and not _SOURCE.match(plain(line))
+def _found(lines: list[str], stage: str, ended: Mapping[str, Any] | None) -> _Found:
+    """What ended the server. `lines`: its log since it was ready, or all of it."""
+    raised, used = tracebacks("\n".join(lines))
+    own, others, late = _roots(raised, lines)
+    outside = [
+        (number, plain(line))
+        for number, line in enumerate(lines)
+        if number not in used and _tells(line)
     ]
+    killed = next((number for number, line in outside if _KILLS.search(line)), None)
+    exception = _of_exception(own, stage)
+    if exception and killed is not None and exception.raised and killed < exception.raised.start:
+        exception, late = None, [own, *late] if own else late
+    found = exception or _of_lines(outside, stage)
+    if found is None or found.kind.id == "engine-died":
+        for other in (*others, *late):
+            found = _of_exception(other, stage) or found
+            if found and found.kind.id != "engine-died":
+                break
+    # That an engine died is only told when nothing was raised that says why.
+    if found and not (found.kind.id == "engine-died" and own):
+        return found
+    if ended is not None and ended.get("signal") in BY_SIGNAL and not own:
+        kind = next(c for c in CLASSES if c.id == BY_SIGNAL[ended["signal"]])
+        return _Found(kind, f"ended by {ended['signal']}")
+    if not (own or others):
+        if silent := _of_silence(lines):
+            return silent
+    for one in (own, *others, *late):
+        if one:
+            return _Found(UNKNOWN, one.headline, one)
+    errors = [line for _, line in outside if _ERROR.search(line)]
+    return _Found(UNKNOWN, errors[-1][-300:] if errors else "")
 
 
-def _first(classes: Iterable[FailureClass], lines: list[str]) -> tuple[FailureClass, str] | None:
-    """The first class of which a line speaks, with that line."""
-    bare = [plain(line) for line in lines]
-    for kind in classes:
-        for line in bare:
-            if kind.pattern.search(line):
-                return kind, line
+def _roots(
+    raised: list[Raised], lines: list[str]
+) -> tuple[Raised | None, list[Raised], list[Raised]]:
+    """What ended a worker or the engine; the API server's and unnamed ones, the last first; and consequences.
+
+    An exception that vLLM logged below an error, or that it went on after in the same process, was caught.
+    """
+    errors = [one for one in raised if one.level not in _CAUGHT]
+    plainly = [one for one in errors if not one.passed_on]
+    first = [one for one in plainly if not one.aftermath]
+    inner = [one for one in first if one.role in ("worker", "engine")]
+    announced = [one for one in inner if one.fatal]
+    last = max((i for i, line in enumerate(lines) if level(line) in _CAUGHT), default=-1)
+    quoted = [one.unwrapped() for one in errors if one.passed_on]
+    quoted = [one for one in quoted if not one.passed_on]
+    own = next(iter([*announced, *quoted, *inner]), None)
+    others = [one for one in reversed(first) if one.role == "server" or one.end > last]
+    return own, others, [one for one in plainly if one.aftermath]
+
+
+def _of_exception(raised: Raised | None, stage: str) -> _Found | None:
+    """The class of an exception, or of what it is the consequence of, nearest first."""
+    for one in raised.chain() if raised else ():
+        for kind in CLASSES:
+            if (line := kind.line(one, stage)) is not None:
+                return _Found(kind, line, one)
     return None
 
 
-def _last_error(text: str) -> str:
-    errors = [plain(line) for line in _errors(text) if _ERROR.search(line)]
-    return errors[-1][-300:] if errors else ""
+def _of_lines(lines: list[tuple[int, str]], stage: str) -> _Found | None:
+    """The first class of which a line outside of any traceback speaks."""
+    for kind in CLASSES:
+        for number, line in lines:
+            if kind.says(line, stage):
+                return _Found(kind, line, number=number)
+    return None
+
+
+def _of_silence(lines: list[str]) -> _Found | None:
+    """What a server did when it fell silent: the last sign of a build that never ended, or that nothing moved."""
+    said = [(n, plain(line)) for n, line in enumerate(lines) if line.strip()]
+    moved = [(n, line) for n, line in said if not _WAITS.search(line)]
+    waits = [(n, line) for n, line in said if _WAITS.search(line)]
+    *builds, hang = SILENT
+    for number, line in [*reversed(waits[-3:]), *reversed(moved[-3:])]:
+        for build in builds:
+            if build.pattern.search(line):
+                return _Found(build, line, number=number)
+    if len(waits) > 1:
+        last = moved[-1] if moved and moved[-1][0] < waits[-1][0] else waits[-1]
+        return _Found(
+            hang, f"{waits[-1][1][:120]} (x {len(waits)}, since: {last[1][:150]})", number=last[0]
+        )
+    return None
+
+
+def _remedy(found: _Found, lines: list[str]) -> str:
+    """What to do: the log's own cure first, then AITER's variable or the crash's owner, then the class's."""
+    kind, raised, number = found.kind, found.raised, found.number
+    parts = []
+    if raised and (said := cure(raised)):
+        parts.append(f'the log says: "{said}"')
+    if raised and kind.id in _IN_AITER and (variable := component(raised)):
+        if variable not in kind.remedy:
+            parts.append(f"{variable} turns off the kernel of the frame")
+    if raised and kind.id == "broken-install" and (name := package(raised)) and name != "vllm":
+        return "; ".join(
+            [*parts, f"install the {name} that fits this PyTorch and vLLM; {kind.remedy}"]
+        )
+    if number is not None and kind.id == "gpu-fault" and (kernel := suspect(lines, number)):
+        off = variable_of(kernel)
+        parts.append(f"the last kernel named before it is {kernel}{f' ({off})' if off else ''}")
+    return "; ".join([*parts, kind.remedy])
+
+
+def _crash(found: _Found, lines: list[str]) -> Crash | None:
+    """The frame in which a process crashed that ended by a signal."""
+    if found.number is None or found.kind.id not in ("segfault", "illegal-instruction"):
+        return None
+    return crash(lines, found.number)
+
+
+def _errors(text: str) -> list[str]:
+    """Lines that may tell of a failure: not those that vLLM only informs or warns with."""
+    return [line for line in text.splitlines() if _tells(line)]
+
+
+def _tells(line: str) -> bool:
+    return bool(line.strip() and level(line) not in _CAUGHT and not _SOURCE.match(plain(line)))
