@@ -13,28 +13,44 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from ablation.evidence.classes import BY_SIGNAL, CLASSES, SILENT, UNKNOWN, FailureClass
+from ablation.evidence.classes.host import ENDS
 from ablation.evidence.lines import level, lived, plain
-from ablation.evidence.remedies import Crash, component, crash, cure, package, suspect, variable_of
+from ablation.evidence.remedies import (
+    Crash,
+    component,
+    crash,
+    cure,
+    frames,
+    package,
+    suspect,
+    variable_of,
+)
 from ablation.evidence.stages import WORDS, Stage, reached
 from ablation.evidence.tracebacks import Raised, tracebacks
 
 _READY = re.compile(r"Application startup complete")
 # These end a server whenever they come.
 _FATAL = re.compile(
-    r"EngineDeadError|encountered a fatal error|EngineCore.* died|died unexpectedly|Fatal Python error"
-    r"|Segfault encountered|Segmentation fault|Memory access fault by GPU|HSA_STATUS_ERROR|Bus error|HW Exception by GPU"
-    r"|terminate called after|Illegal instruction|watchdog thread terminated with exception|core dumped|^Killed$"
+    r"EngineDeadError|encountered a fatal error|EngineCore.* died|died unexpectedly"
+    r"|Fatal Python error"
+    r"|Segfault encountered|Segmentation fault|Memory access fault by GPU"
+    r"|HSA_STATUS_ERROR|Bus error|HW Exception by GPU"
+    r"|terminate called after|Illegal instruction"
+    r"|watchdog thread terminated with exception|core dumped|^Killed$"
     r"|LLVM ERROR|\*\*\* SIG(?:SEGV|ABRT|BUS|ILL)|^Failed: (?:Cuda|HIP) error"
 )
 # These do so before it is ready.
 _FATAL_AT_START = re.compile(
     r"EngineCore failed to start|[Ee]ngine core initialization failed|WorkerProc failed to start"
-    r"|WorkerProc initialization failed|(?:\.py|vllm|serve): error: |Address already in use|No module named '?vllm'?$"
+    r"|WorkerProc initialization failed|(?:\.py|vllm|serve): error: "
+    r"|Address already in use|No module named '?vllm'?$"
 )
 # A process that says this raises nothing afterwards: what others raise later is the consequence.
 _KILLS = re.compile(
-    r"Segfault encountered|Segmentation fault|Memory access fault by GPU|HSA_STATUS_ERROR|Bus error|HW Exception by GPU"
-    r"|Illegal instruction|LLVM ERROR|\*\*\* SIG|exit code: -\d+|^Killed$|^Failed: (?:Cuda|HIP) error"
+    r"Segfault encountered|Segmentation fault|Memory access fault by GPU"
+    r"|HSA_STATUS_ERROR|Bus error|HW Exception by GPU"
+    r"|Illegal instruction|LLVM ERROR|\*\*\* SIG|exit code: -\d+|^Killed$"
+    r"|^Failed: (?:Cuda|HIP) error"
 )
 # The last line of a traceback that nobody caught.
 _UNCAUGHT = re.compile(r"^(?:[A-Za-z_][\w.]*\.)?\w*(?:Error|Exception)(?:: |$)")
@@ -43,12 +59,33 @@ _CAUGHT = ("INFO", "WARNING", "DEBUG")
 # Lines of source in a traceback: they name what a server might say, not what it said.
 _SOURCE = re.compile(r'^(?:raise |File "|return |assert |\w+\.\w+\()')
 # What a server that waits repeats: it is no sign of progress.
-_WAITS = re.compile(
-    r"No available shared memory broadcast block|Waiting for \d+ (?:local|core engine)|waiting for baton"
+_REPEATED = re.compile(
+    r"No available shared memory broadcast block|Waiting for \d+ (?:local|core engine)"
+)
+_WAITS = re.compile(rf"{_REPEATED.pattern}|waiting for baton")
+_MISSING = re.compile(r"(lib[\w.+-]+\.so[\w.]*): cannot open shared object file")
+# Exceptions that tell what was met and not what was wrong; lines of these classes before them say why.
+_VAGUE = {
+    "collective", "runtime-call", "worker-timeout", "aiter-refused", "kernel-refused",
+    "engine-died", "no-device",
+    "illegal-access", "gpu-fault",
+}  # fmt: skip
+_WHY = {
+    "no-device",
+    "hardware", "fabric-manager", "driver-version", "gpu-ipc", "scratch-reclaim",
+    "shared-memory", "out-of-memory",
+    "host-limits", "gpu-fault", "aiter-build", "aiter-no-kernel", "kernel-unsupported",
+}  # fmt: skip
+# What lines before an exception without a class of its own may tell: its process had not ended by them.
+_NOT_ENDS = (
+    {kind.id for kind in CLASSES}
+    - {kind.id for kind in ENDS}
+    - {"broken-install", "bad-configuration"}
 )
 _IN_AITER = {
-    "aiter-no-kernel", "moe-shape", "aiter-refused", "kernel-unsupported", "number-format", "capture-unsupported",
-    "aiter-build", "kernel-build", "kernel-compile", "illegal-access",
+    "aiter-no-kernel", "moe-shape", "aiter-refused", "kernel-unsupported",
+    "number-format", "capture-unsupported",
+    "aiter-build", "kernel-build", "kernel-compile", "illegal-access", "workspace-locked",
 }  # fmt: skip
 
 
@@ -74,7 +111,8 @@ class Failure:
 
 @dataclass(frozen=True)
 class _Found:
-    """A class with the line by which it was found; the exception, or the number of the line, that it came from."""
+    """A class with the line by which it was found; the exception, or the number of "
+    "the line, that it came from."""
 
     kind: FailureClass
     line: str
@@ -83,7 +121,8 @@ class _Found:
 
 
 def failed(log: str) -> bool:
-    """True where a log alone shows that the server failed; what follows the order to end does not count."""
+    """True where a log alone shows that the server failed; what follows the order to "
+    "end does not count."""
     text = lived(log)
     ready = _READY.search(text)
     if ready:
@@ -93,7 +132,7 @@ def failed(log: str) -> bool:
         return True
     # A traceback that the log ends with; one that vLLM goes on after is an optional part that is missing.
     last = max((i for i, line in enumerate(lines) if level(line) in _CAUGHT), default=-1)
-    return any(_UNCAUGHT.match(plain(line)) for line in lines[last + 1 :])
+    return any(_UNCAUGHT.match(plain(line).lstrip(" |")) for line in lines[last + 1 :])
 
 
 def classify(
@@ -120,7 +159,8 @@ def classify(
 
 
 def cause(log: str) -> str:
-    """Why a server that is known to have failed did, in words with the detail; its last error where unknown."""
+    """Why a server that is known to have failed did, in words with the detail; its "
+    "last error where unknown."""
     failure = classify(log, known=True)
     assert failure is not None
     if failure.id == UNKNOWN.id:
@@ -140,11 +180,16 @@ def _found(lines: list[str], stage: str, ended: Mapping[str, Any] | None) -> _Fo
         for number, line in enumerate(lines)
         if number not in used and _tells(line)
     ]
+    near = {number: frames(lines, number) for number, line in outside if "LLVM ERROR" in line}
     killed = next((number for number, line in outside if _KILLS.search(line)), None)
-    exception = _of_exception(own, stage)
-    if exception and killed is not None and exception.raised and killed < exception.raised.start:
-        exception, late = None, [own, *late] if own else late
-    found = exception or _of_lines(outside, stage)
+    if own and killed is not None and killed < own.start:
+        late, own = [own, *late], None
+    found = _of_exception(own, stage)
+    if own is None:
+        found = _of_lines(outside, stage, near)
+    elif found is None or found.kind.id in _VAGUE:
+        before = [(number, line) for number, line in outside if number < own.end]
+        found = _of_lines(before, stage, near, _WHY if found else _NOT_ENDS) or found
     if found is None or found.kind.id == "engine-died":
         for other in (*others, *late):
             found = _of_exception(other, stage) or found
@@ -156,9 +201,9 @@ def _found(lines: list[str], stage: str, ended: Mapping[str, Any] | None) -> _Fo
     if ended is not None and ended.get("signal") in BY_SIGNAL and not own:
         kind = next(c for c in CLASSES if c.id == BY_SIGNAL[ended["signal"]])
         return _Found(kind, f"ended by {ended['signal']}")
-    if not (own or others):
-        if silent := _of_silence(lines):
-            return silent
+    silent = None if own or others else _of_silence(lines)
+    if silent:
+        return silent
     for one in (own, *others, *late):
         if one:
             return _Found(UNKNOWN, one.headline, one)
@@ -189,28 +234,40 @@ def _roots(
 def _of_exception(raised: Raised | None, stage: str) -> _Found | None:
     """The class of an exception, or of what it is the consequence of, nearest first."""
     for one in raised.chain() if raised else ():
-        for kind in CLASSES:
-            if (line := kind.line(one, stage)) is not None:
-                return _Found(kind, line, one)
+        heads = [(kind, kind.heads(one, stage)) for kind in CLASSES]
+        # What a message says first decides, but for pydantic's, whose first line only counts the errors.
+        said = [(kind, line) for kind, line in heads if line and kind.id != "bad-configuration"]
+        said += [(kind, line) for kind in CLASSES if (line := kind.continues(one, stage))]
+        said += [(kind, line) for kind, line in heads if line]
+        if said:
+            return _Found(*said[0], one)
     return None
 
 
-def _of_lines(lines: list[tuple[int, str]], stage: str) -> _Found | None:
-    """The first class of which a line outside of any traceback speaks."""
+def _of_lines(
+    lines: list[tuple[int, str]], stage: str, near: dict[int, str], only: set[str] | None = None
+) -> _Found | None:
+    """The first class (of those `only`, if they are given) of which a line outside of any traceback speaks.
+
+    `near`: the frames that follow a line of a compiler that aborted.
+    """
     for kind in CLASSES:
         for number, line in lines:
-            if kind.says(line, stage):
+            if (only is None or kind.id in only) and kind.says(line, stage, near.get(number, "")):
                 return _Found(kind, line, number=number)
     return None
 
 
 def _of_silence(lines: list[str]) -> _Found | None:
-    """What a server did when it fell silent: the last sign of a build that never ended, or that nothing moved."""
+    """What a server did when it fell silent: the last sign of a build that never "
+    "ended, or that nothing moved."""
     said = [(n, plain(line)) for n, line in enumerate(lines) if line.strip()]
     moved = [(n, line) for n, line in said if not _WAITS.search(line)]
     waits = [(n, line) for n, line in said if _WAITS.search(line)]
     *builds, hang = SILENT
-    for number, line in [*reversed(waits[-3:]), *reversed(moved[-3:])]:
+    since = moved[-10][0] if len(moved) >= 10 else 0
+    late = [(n, line) for n, line in waits if n > since and not _REPEATED.search(line)]
+    for number, line in [*reversed(late), *reversed(moved[-3:])]:
         for build in builds:
             if build.pattern.search(line):
                 return _Found(build, line, number=number)
@@ -223,15 +280,19 @@ def _of_silence(lines: list[str]) -> _Found | None:
 
 
 def _remedy(found: _Found, lines: list[str]) -> str:
-    """What to do: the log's own cure first, then AITER's variable or the crash's owner, then the class's."""
+    """What to do: the log's own cure first, then AITER's variable, then the class's."""
     kind, raised, number = found.kind, found.raised, found.number
     parts = []
     if raised and (said := cure(raised)):
         parts.append(f'the log says: "{said}"')
-    if raised and kind.id in _IN_AITER and (variable := component(raised)):
-        if variable not in kind.remedy:
-            parts.append(f"{variable} turns off the kernel of the frame")
-    if raised and kind.id == "broken-install" and (name := package(raised)) and name != "vllm":
+    variable = component(raised) if raised and kind.id in _IN_AITER else ""
+    if variable and variable not in kind.remedy:
+        parts.append(f"{variable} turns off the kernel of the frame")
+    if raised and kind.id == "broken-install" and (library := _MISSING.search(found.line)):
+        parts.append(
+            f"{library.group(1)} is not found: a build for the CUDA or ROCm that is here, or LD_LIBRARY_PATH"
+        )
+    elif raised and kind.id == "broken-install" and (name := package(raised)) and name != "vllm":
         return "; ".join(
             [*parts, f"install the {name} that fits this PyTorch and vLLM; {kind.remedy}"]
         )

@@ -21,7 +21,8 @@ _FRAME = re.compile(r'^\s*File "([^"]+)", line (\d+)(?:, in (.+))?$')
 # `torch.AcceleratorError: CUDA error`, `AssertionError`, `ninja.BuildFailed: x`; an address is none.
 _EXCEPTION = re.compile(r"^((?:[A-Za-z_]\w*\.)*[A-Z]\w*(?:\[[\w.]+\]|\([\w.]+\))?)(?:: ?(.*))?$")
 _NAMED = re.compile(
-    r"(?:Error|Exception|Exit|Interrupt|Group|Warning|Timeout|Expired|Failed|OutOfResources|Unsupported|NotFound|\))$"
+    r"(?:Error|Exception|Exit|Interrupt|Group|Warning|Timeout|Expired|Failed"
+    r"|OutOfResources|Unsupported|NotFound|\))$"
 )
 _CAUSE = "The above exception was the direct cause of the following exception"
 _CONTEXT = "During handling of the above exception, another exception occurred"
@@ -34,7 +35,8 @@ _ROLES: tuple[tuple[Role, re.Pattern[str]], ...] = (
 )
 # What vLLM says above the traceback of the exception that ends a process.
 _HEADS = re.compile(
-    r"WorkerProc (?:hit an exception|failed)|EngineCore (?:failed to start|encountered a fatal|hit an exception)"
+    r"WorkerProc (?:hit an exception|failed)|EngineCore (?:failed to start"
+    r"|encountered a fatal|hit an exception)"
     r"|^Process \w+|Error executing method|Exception in worker"
 )
 # Exceptions that only pass on what another process or thread raised. A group of them is what it unwraps to.
@@ -44,26 +46,33 @@ _WORKER_FAILED = re.compile(
     re.S,
 )
 _PASSED_ON = re.compile(
-    r"[Ee]ngine core (?:initialization failed|proc \w+ died)|EngineDeadError|EngineCore encountered an issue"
-    r"|WorkerProc initialization failed|Worker proc \S+ died|Executor failed|Engine process failed to start"
-    r"|Worker failed with error|Call to \w+ method failed|^cancelled$|see the engine's own traceback"
-    r"|API server (?:process )?failed|Data parallel .* died|ServerDisconnected|parent process exited",
+    r"[Ee]ngine core (?:initialization failed|proc \w+ died)|EngineDeadError"
+    r"|EngineCore encountered an issue"
+    r"|WorkerProc initialization failed|Worker proc \S+ died|Executor failed"
+    r"|Engine process failed to start"
+    r"|Worker failed with error|Call to \w+ method failed|^cancelled$"
+    r"|see the engine's own traceback"
+    r"|API server (?:process )?failed|Data parallel .* died|ServerDisconnected"
+    r"|parent process exited",
 )
 _PASSING_TYPES = re.compile(
-    r"(?:^|\.)(?:(?:Base)?ExceptionGroup|SystemExit|KeyboardInterrupt|CancelledError|EngineDeadError"
+    r"(?:^|\.)(?:(?:Base)?ExceptionGroup|KeyboardInterrupt|CancelledError|EngineDeadError"
     r"|EngineGenerateError|ProcessRaisedException|RayTaskError\(.*\)|ActorDiedError)$"
 )
 # What a process says because another one of its group is gone.
 _AFTER = re.compile(
-    r"Connection (?:was )?(?:reset|closed|aborted)(?: by (?:remote )?peer)?|Broken pipe|recvValue failed|NCCL communicator was aborted"
-    r"|remote process exited|Failed to recv, got 0 bytes|failed to wait on semaphore|TCPStore.*(?:closed|broken)",
+    r"Connection (?:was )?(?:reset|closed|aborted)(?: by (?:remote )?peer)?|Broken pipe"
+    r"|recvValue failed"
+    r"|NCCL communicator was aborted|remote process exited|Failed to recv, got 0 bytes"
+    r"|failed to wait on semaphore|TCPStore.*(?:closed|broken)",
     re.I,
 )
 
 
 @dataclass(frozen=True)
 class Frame:
-    """One frame of a traceback: file, line, function, and the line of source if the traceback has it."""
+    """One frame of a traceback: file, line, function, and the line of source if the "
+    "traceback has it."""
 
     path: str
     line: str
@@ -104,7 +113,8 @@ class Raised:
 
     @property
     def headline(self) -> str:
-        """Type and message in one line; with the frame where the message is empty and tells nothing."""
+        """Type and message in one line; with the frame where the message is empty and "
+        "tells nothing."""
         said = [line.strip() for line in self.lines if line.strip()]
         text = said[0] if said else ""
         if len(said) > 1 and text.endswith((":", "raised:")):
@@ -116,6 +126,8 @@ class Raised:
     @property
     def passed_on(self) -> bool:
         """True where it only repeats what was raised elsewhere."""
+        if self.type == "SystemExit":
+            return not re.search(r"[A-Za-z]", self.message)
         return bool(_PASSING_TYPES.search(self.type) or _PASSED_ON.search(self.message))
 
     @property
@@ -157,11 +169,12 @@ class _Stream:
     def close(self) -> None:
         """Forgets what is open: the next line begins something else."""
         self.frames: list[Frame] = []
-        self.open, self.place, self.start, self.raised = False, "", 0, None  # type: Raised | None
+        self.open, self.place, self.start = False, "", 0
+        self.raised: Raised | None = None
 
     def feed(self, number: int, place: str, text: str) -> bool:
         """True where the line belongs to a traceback."""
-        text = _GROUP_MARK.sub("", text)
+        text = _GROUP_MARK.sub("", text.removeprefix("-->"))  # AITER's own arrow
         while _GROUP_MARK.match(text):
             text = _GROUP_MARK.sub("", text)
         bare = text.strip()

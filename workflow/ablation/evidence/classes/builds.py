@@ -7,11 +7,15 @@ from ablation.evidence.classes.family import failure_class as _class
 
 # What builders of kernels say, whichever they are.
 _BUILD = (
-    r"Ninja build failed|ninja: (?:error|build stopped|fatal)|Error building extension|non-zero exit status|fatal error: "
-    r"|\b(?:nvcc|hipcc|clang\+*|ptxas|amdclang\+*)\b.*(?:not found|failed|fatal|error)|compil(?:e|ation)[\w ]* (?:failed|error)"
-    r"|Compil(?:e|ation)Error|(?:fail(?:ed|ure)?|could not|cannot|unable) (?:to )?(?:compile|build|lower|link|translate)"
-    r"|LLVM ERROR|MLIR|exit_code == 0|(?:CUDA|ROCM)_HOME|could not find (?:nvcc|hipcc|CUDA)|No such file or directory: '(?:ninja|nvcc|hipcc)"
-    r"|lib\w*\.so: cannot open shared object file|undefined reference|DSLRuntimeError|PassManager|Internal ?Error: Check failed"
+    r"Ninja build failed|ninja: (?:error|build stopped|fatal)|Error building extension"
+    r"|non-zero exit status|fatal error: "
+    r"|\b(?:nvcc|hipcc|clang\+*|ptxas|amdclang\+*)\b.*(?:not found|failed|fatal|error)"
+    r"|compil(?:e|ation)[\w ]* (?:failed|error)"
+    r"|Compil(?:e|ation)Error|(?:fail(?:ed|ure)?|could not|cannot"
+    r"|unable) (?:to )?(?:compile|build|lower|link|translate)"
+    r"|LLVM ERROR|MLIR|exit_code == 0|(?:CUDA|ROCM)_HOME|could not find (?:nvcc|hipcc"
+    r"|CUDA)|No such file or directory: '(?:ninja|nvcc|hipcc)"
+    r"|lib\w*\.so: cannot open shared object file|undefined reference|DSLRuntimeError|PassManager"
     r"|\[aiter\] build \[([^\]]+)\] under .* failed|failed (?:build jit|jit build) \["
 )
 BUILDS: tuple[FailureClass, ...] = (
@@ -25,10 +29,16 @@ BUILDS: tuple[FailureClass, ...] = (
     ),
     _class(
         "stale-cache",
-        r"file too short|invalid ELF header|Stale file handle|Text file busy|EOFError|JSONDecodeError|UnpicklingError|Ran out of input|No such file or directory|FileNotFoundError|cached .*(?:corrupt|mismatch)|FileExistsError",
+        r"file too short|invalid ELF header|Stale file handle|Text file busy|EOFError"
+        r"|JSONDecodeError|UnpicklingError|Ran out of input|No such file or directory"
+        r"|FileNotFoundError|corrupt|Device or resource busy|Directory not empty"
+        r"|FileExistsError",
         "a cache of built kernels is damaged or was emptied under the server",
         "delete the cache that the line names, and give each server a cache of its own",
-        where=r"\.triton|triton/cache|torchinductor|torch_compile_cache|inductor_cache|cached_ops|\.aiter/|aiter/jit/|tilelang[/_.]cache|torch_extensions|\.deep_gemm|comgr",
+        where=(
+            r"\.triton|triton/cache|torchinductor|torch_compile_cache|inductor_cache|cached_ops"
+            r"|\.aiter/|aiter/jit/|tilelang[/_.]cache|torch_extensions|\.deep_gemm|comgr"
+        ),
     ),
     _class(
         "kernel-build",
@@ -43,7 +53,7 @@ BUILDS: tuple[FailureClass, ...] = (
         "a kernel could not be built, by TileLang",
         "the compiler's lines above it; empty TileLang's cache (TILELANG_CACHE_DIR), check its "
         "version against vLLM's requirements",
-        where=r"tilelang|\btvm\b",
+        where=r"tilelang",
     ),
     _class(
         "kernel-build",
@@ -73,7 +83,8 @@ BUILDS: tuple[FailureClass, ...] = (
         "kernel-build",
         _BUILD,
         "a kernel could not be built, by Quark",
-        "ninja and the ROCm compiler; PYTORCH_ROCM_ARCH with this GPU alone; a TORCH_EXTENSIONS_DIR "
+        "ninja and the ROCm compiler; PYTORCH_ROCM_ARCH with this GPU alone; a "
+        "TORCH_EXTENSIONS_DIR "
         "of its own, emptied",
         where=r"quark",
     ),
@@ -81,15 +92,18 @@ BUILDS: tuple[FailureClass, ...] = (
         "kernel-build",
         _BUILD,
         "a kernel could not be built, by PyTorch's extension builder",
-        "the compiler's lines above it; ninja and the compiler on PATH; a TORCH_EXTENSIONS_DIR of its "
+        "the compiler's lines above it; ninja and the compiler on PATH; a "
+        "TORCH_EXTENSIONS_DIR of its "
         "own, emptied",
         where=r"cpp_extension|torch_extensions|Error building extension",
     ),
     _class(
         "kernel-compile",
-        r"OutOfResources|triton\.compiler\.errors|PassManager::run failed|InductorError|BackendCompilerFailed"
+        r"OutOfResources|triton\.compiler\.errors|PassManager::run failed|InductorError"
+        r"|BackendCompilerFailed"
         r"|loweringexception"
-        r"|torch\._dynamo\.exc|TorchRuntimeError|Triton\w*Error|CompilationError|ptxas (?:fatal|error)",
+        r"|torch\._dynamo\.exc|TorchRuntimeError|Triton\w*Error|CompilationError"
+        r"|ptxas (?:fatal|error)",
         "a kernel could not be compiled for this accelerator",
         "enforce-eager: true, or another backend for the kernel that the log names",
     ),
@@ -104,7 +118,8 @@ BUILDS: tuple[FailureClass, ...] = (
         "kernel-build",
         _BUILD,
         "a kernel could not be built",
-        "read the compiler's lines above it: the compiler, its version, and a cache left half-built are the suspects",
+        "read the compiler's lines above it: the compiler, its version, and a cache left "
+        "half-built are the suspects",
     ),
 )
 # Only where a server is known to have failed without a word of its own.
@@ -113,20 +128,26 @@ SILENT: tuple[FailureClass, ...] = (
         "jit-lock",
         r"waiting for baton release at (\S+)|waiting for baton|\[aiter\].*start build \[([^\]]+)\]",
         "the server waited for a kernel build that never ended",
-        "end what still builds, then delete the stale lock files below AITER_JIT_DIR (or the one that "
+        "end what still builds, then delete the stale lock files below AITER_JIT_DIR (or "
+        "the one that "
         "the line names)",
     ),
     _class(
         "jit-lock",
         r"QUARK-INFO: (?:First-time compilation|C\+\+ kernel compilation check start)",
         "the server waited for a kernel build that never ended",
-        "end all workers, delete `lock` below TORCH_EXTENSIONS_DIR (~/.cache/torch_extensions), and "
-        "build Quark's kernel once, alone, before the server starts; PYTORCH_ROCM_ARCH with this GPU "
+        "end all workers, delete `lock` below TORCH_EXTENSIONS_DIR "
+        "(~/.cache/torch_extensions), and "
+        "build Quark's kernel once, alone, before the server starts; PYTORCH_ROCM_ARCH "
+        "with this GPU "
         "alone makes it short",
     ),
     _class(
         "jit-lock",
-        r"waiting for (?:the )?(?:file )?lock|acquir\w+ (?:the )?(?:file )?lock|Building extension module|Loading extension module|Using \S+ as PyTorch extensions root|TileLang begins to compile|flashinfer.*(?:building|compiling|loading JIT)|Compiling \S+ with nvcc|\bninja\b",
+        r"waiting for (?:the )?(?:file )?lock|acquir\w+ (?:the )?(?:file )?lock"
+        r"|Building extension module|Loading extension module"
+        r"|Using \S+ as PyTorch extensions root|TileLang begins to compile"
+        r"|flashinfer.*(?:building|compiling|loading JIT)|Compiling \S+ with nvcc|\bninja\b",
         "the server waited for a kernel build that never ended",
         "end what still builds, delete the stale lock (`lock` below TORCH_EXTENSIONS_DIR, *.lock "
         "below FlashInfer's or TileLang's cache), and build once, alone, before the server starts",

@@ -29,7 +29,8 @@ CONFIGURATION: tuple[FailureClass, ...] = (
         "attention-backend-invalid",
         r"Selected backend .* is not valid for this configuration|Invalid attention backend for"
         r"|is not supported for vit attention"
-        r"|attention backend .* (?:does not support|is not supported|is not available)|FlashAttention .* not supported",
+        r"|attention backend .* (?:does not support|is not supported|is not available)"
+        r"|FlashAttention .* not supported",
         "the attention backend asked for cannot run this model here",
         "another attention-backend, or none; the log gives the reason",
     ),
@@ -41,9 +42,12 @@ CONFIGURATION: tuple[FailureClass, ...] = (
     ),
     _class(
         "moe-no-backend",
-        r"No \w+(?: \w+)? MoE backend supports|MoE backend .* does not support|No (?:suitable|valid|compatible) .*MoE (?:backend|kernel|experts)"
-        r"|MoE (?:backend|kernel)\S* .*(?:is not supported|is not available|not compatible)|not supported by (?:the )?\w+ MoE backend",
-        "vLLM has no MoE kernel for this model on this platform, or the one asked for cannot run here",
+        r"No \w+(?: \w+)? MoE backend supports|MoE backend .* does not support"
+        r"|No (?:suitable|valid|compatible) .*MoE (?:backend|kernel|experts)"
+        r"|MoE (?:backend|kernel)\S* .*(?:is not supported|is not available|not compatible)"
+        r"|not supported by (?:the )?\w+ MoE backend",
+        "vLLM has no MoE kernel for this model on this platform, or the one asked for "
+        "cannot run here",
         "leave moe-backend to vLLM or name another, another quantisation, another tensor-parallel "
         "size, or enable-expert-parallel; the log gives the reason",
     ),
@@ -61,7 +65,8 @@ CONFIGURATION: tuple[FailureClass, ...] = (
     ),
     _class(
         "too-few-devices",
-        r"is larger than the number of available GPUs|invalid device ordinal|World size .* than the number of"
+        r"is larger than the number of available GPUs|invalid device ordinal"
+        r"|World size .* than the number of"
         r"|not enough (?:GPUs|devices)",
         "fewer accelerators than the parallel sizes ask for",
         "lower tensor-parallel-size, or make more devices visible",
@@ -80,7 +85,8 @@ CONFIGURATION: tuple[FailureClass, ...] = (
     ),
     _class(
         "architecture-unknown",
-        r"does not recognize this architecture|Model architectures .* (?:are not supported|failed to be inspected)"
+        r"does not recognize this architecture|Model architectures .* (?:are not supported"
+        r"|failed to be inspected)"
         r"|has no vLLM implementation",
         "this vLLM does not know the model's architecture",
         "another version of vLLM or transformers",
@@ -93,7 +99,8 @@ CONFIGURATION: tuple[FailureClass, ...] = (
     ),
     _class(
         "model-not-found",
-        r"is not a local folder and is not a valid model identifier|Repository Not Found|Invalid repository ID"
+        r"is not a local folder and is not a valid model identifier|Repository Not Found"
+        r"|Invalid repository ID"
         r"|outgoing traffic has been disabled|couldn't connect to 'https://huggingface"
         r"|Cannot find any model weights|LocalEntryNotFoundError",
         "the model is not there",
@@ -110,17 +117,21 @@ CONFIGURATION: tuple[FailureClass, ...] = (
 WEIGHTS: tuple[FailureClass, ...] = (
     _class(
         "weights-mismatch",
-        r"Attempted to load weight|There is no module or parameter named|weights were not initialized|size mismatch for"
+        r"Attempted to load weight|There is no module or parameter named"
+        r"|weights were not initialized|size mismatch for"
         r"|(?:Unexpected|Missing) (?:key|weight|parameter)s? |not found in params_dict",
         "the checkpoint's weights do not fit the model as this vLLM builds it",
-        "another version of vLLM, or other parallel sizes (with and without enable-expert-parallel); "
+        "another version of vLLM, or other parallel sizes (with and without "
+        "enable-expert-parallel); "
         "the files themselves are whole",
     ),
     _class(
         "weights-mismatch",
-        r"must match the (?:size of tensor|existing size)|expanded size of the tensor|shape .* is invalid for input|start \(\d+\) \+ length",
+        r"must match the (?:size of tensor|existing size)|expanded size of the tensor"
+        r"|shape .* is invalid for input|start \(\d+\) \+ length",
         "the checkpoint's weights do not fit the model as this vLLM builds it",
-        "another version of vLLM, or other parallel sizes (with and without enable-expert-parallel); "
+        "another version of vLLM, or other parallel sizes (with and without "
+        "enable-expert-parallel); "
         "the files themselves are whole",
         stages=("weights",),
     ),
@@ -128,14 +139,16 @@ WEIGHTS: tuple[FailureClass, ...] = (
         "weights-mismatch",
         r"^(?:AssertionError|KeyError|IndexError|ValueError|AttributeError)\b",
         "the checkpoint's weights do not fit the model as this vLLM builds it",
-        "another version of vLLM, or other parallel sizes (with and without enable-expert-parallel); "
+        "another version of vLLM, or other parallel sizes (with and without "
+        "enable-expert-parallel); "
         "the files themselves are whole",
         where=r"weight_loader|load_weights|_load_(?:w\d|expert|qkv|merged|fused)",
         stages=("weights",),
     ),
     _class(
         "weights-broken",
-        r"SafetensorError|Error while deserializing header|MetadataIncompleteBuffer|PytorchStreamReader failed|invalid header or archive is corrupted",
+        r"SafetensorError|Error while deserializing header|MetadataIncompleteBuffer"
+        r"|PytorchStreamReader failed|invalid header or archive is corrupted",
         "a file of the weights is broken or missing",
         "download the model again",
     ),

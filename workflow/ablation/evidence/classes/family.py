@@ -26,18 +26,30 @@ class FailureClass:
     not_where: re.Pattern[str] | None = None
     stages: tuple[str, ...] = ()
 
-    def line(self, raised: Raised, stage: str) -> str | None:
-        """The line of an exception's message by which it belongs to this class, with the type; None if it does not."""
-        if not self._place(f"{raised.type}: {raised.message}\n{raised.places}", stage):
-            return None
-        said = [line.strip() for line in raised.lines]
-        if self.pattern.search(raised.headline):
-            return raised.headline
-        return next((line for line in said[1:] if self.pattern.search(line)), None)
+    def heads(self, raised: Raised, stage: str) -> str | None:
+        """The exception's type and first line, if it belongs to this class by them; None "
+        "if it does not."""
+        fits = self.pattern.search(raised.headline) and self._placed(raised, stage)
+        return raised.headline if fits else None
 
-    def says(self, line: str, stage: str) -> bool:
-        """True where a line outside of any traceback belongs to this class."""
-        return bool(self.pattern.pattern and self.pattern.search(line) and self._place(line, stage))
+    def continues(self, raised: Raised, stage: str) -> str | None:
+        """A further line of the exception's message by which it belongs to this class; "
+        "None if there is none."""
+        if not self.pattern.pattern or not self._placed(raised, stage):
+            return None
+        return next((s.strip() for s in raised.lines[1:] if self.pattern.search(s)), None)
+
+    def says(self, line: str, stage: str, near: str = "") -> bool:
+        """True where a line outside of any traceback belongs to this class; `near`: the "
+        "frames that follow it."""
+        return bool(
+            self.pattern.pattern
+            and self.pattern.search(line)
+            and self._place(f"{line}\n{near}", stage)
+        )
+
+    def _placed(self, raised: Raised, stage: str) -> bool:
+        return self._place(f"{raised.type}: {raised.message}\n{raised.places}", stage)
 
     def _place(self, text: str, stage: str) -> bool:
         return (

@@ -1,4 +1,5 @@
-"""Memory under its many names: of the accelerator, of the KV cache, of the host, shared, and of the disk."""
+"""Memory under its many names: of the accelerator, of the KV cache, of the host, "
+"shared, and of the disk."""
 
 from __future__ import annotations
 
@@ -17,7 +18,8 @@ MEMORY: tuple[FailureClass, ...] = (
     _class(
         "kv-cache-memory",
         r"No available memory for the cache blocks|larger than the available KV cache memory"
-        r"|estimated maximum model length|not enough .*KV cache (?:blocks|memory)|num_gpu_blocks.* (?:is|must be)",
+        r"|estimated maximum model length|not enough .*KV cache (?:blocks|memory)"
+        r"|num_gpu_blocks.* (?:is|must be)",
         "too little memory for the KV cache",
         "raise kv-cache-memory-bytes or gpu-memory-utilization, or lower max-model-len",
     ),
@@ -35,23 +37,31 @@ MEMORY: tuple[FailureClass, ...] = (
     ),
     _class(
         "shared-memory",
-        r"/dev/shm|unable to (?:open|resize|allocate) shared memory|unable to write to file </?torch_|shared memory (?:segment|object)|shm_open|insufficient shared memory",
+        r"/dev/shm|unable to (?:open|resize|allocate) shared memory"
+        r"|unable to write to file </?torch_|shared memory (?:segment|object)|shm_open"
+        r"|insufficient shared memory",
         "shared memory is too small or not to be had",
-        "a larger /dev/shm (in a container --shm-size or --ipc=host); delete what dead servers left "
+        "a larger /dev/shm (in a container --shm-size or --ipc=host); delete what dead "
+        "servers left "
         "in it",
     ),
     _class(
         "out-of-memory",
-        r"(?:CUDA|HIP|XPU) out of memory|(?:CUDA|HIP) error: out of memory|OutOfMemoryError|(?:hip|cuda)ErrorOutOfMemory|hipErrorMemoryAllocation|cudaErrorMemoryAllocation"
-        r"|HSA_STATUS_ERROR_OUT_OF_RESOURCES|(?:CU|HIP)\w*_STATUS_ALLOC_FAILED|CUBLAS_STATUS_NOT_INITIALIZED|Cuda failure 'out of memory'|Failed to (?:CUDA|hip) (?:c|m)alloc|UR_RESULT_ERROR_OUT_OF|out of memory occurred when warming up",
+        r"(?:CUDA|HIP|XPU) out of memory|(?:CUDA|HIP) error: out of memory|OutOfMemoryError"
+        r"|(?:hip|cuda)ErrorOutOfMemory|hipErrorMemoryAllocation|cudaErrorMemoryAllocation"
+        r"|HSA_STATUS_ERROR_OUT_OF_RESOURCES|(?:CU|HIP)\w*_STATUS_ALLOC_FAILED"
+        r"|CUBLAS_STATUS_NOT_INITIALIZED|Cuda failure 'out of memory'|Failed to (?:CUDA"
+        r"|hip) (?:c|m)alloc|UR_RESULT_ERROR_OUT_OF|out of memory occurred when warming up",
         "the accelerator ran out of memory",
         "more GPUs, a quantised model, a lower gpu-memory-utilization or max-num-seqs",
     ),
     _class(
         "host-memory",
-        r"Cannot allocate memory|\bMemoryError\b|std::bad_alloc|DefaultCPUAllocator|hipHostMalloc|(?:CUDA|HIP) error: .*pinned",
+        r"Cannot allocate memory|\bMemoryError\b|std::bad_alloc|DefaultCPUAllocator"
+        r"|hipHostMalloc|(?:CUDA|HIP) error: .*pinned",
         "the host ran out of memory",
-        "more host memory, a lower swap-space or cpu-offload-gb, fewer other programs; a container's "
+        "more host memory, a lower swap-space or cpu-offload-gb, fewer other programs; a "
+        "container's "
         "memory limit",
     ),
     _class(
@@ -62,7 +72,8 @@ MEMORY: tuple[FailureClass, ...] = (
     ),
     _class(
         "host-limits",
-        r"Too many open files|can't start new thread|Resource temporarily unavailable|pthread_create|Thread creation failed|\bmemlock\b",
+        r"Too many open files|can't start new thread|Resource temporarily unavailable"
+        r"|pthread_create|Thread creation failed|\bmemlock\b",
         "a limit of the host was reached",
         "ulimit -n (files), -u (processes), -l (locked memory); in a container --ulimit and "
         "--pids-limit",

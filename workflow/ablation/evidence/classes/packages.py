@@ -15,11 +15,15 @@ PACKAGES: tuple[FailureClass, ...] = (
     ),
     _class(
         "aiter-module",
-        r"undefined symbol|cannot import name|cannot open shared object file|version `\S+' not found|ImportError",
+        r"undefined symbol|cannot import name|cannot open shared object file"
+        r"|version `\S+' not found|ImportError",
         "AITER is not installed, or its built modules do not fit",
         "install the AITER that fits this ROCm and PyTorch, or empty AITER_JIT_DIR so that the "
         "modules are built again; vLLM itself is well",
-        where=r"/(?:aiter|aiter_meta|\.aiter)/\S*\.so|\bmodule_\w+\.so|from 'aiter|No module named '?aiter",
+        where=(
+            r"/(?:aiter|aiter_meta|\.aiter)/\S*\.so|\bmodule_\w+\.so|from 'aiter"
+            r"|No module named '?aiter"
+        ),
     ),
     _class(
         "no-vllm",
@@ -29,8 +33,11 @@ PACKAGES: tuple[FailureClass, ...] = (
     ),
     _class(
         "broken-install",
-        r"operator torchvision::nms does not exist|cannot open shared object file|undefined symbol|version `\S+' not found"
-        r"|ModuleNotFoundError: (No module named \S+)|ImportError: (cannot import .*)|ImportError|DLL load failed|PackageNotFoundError|incompatible with (?:the )?(?:installed|PyTorch)",
+        r"operator torchvision::nms does not exist|cannot open shared object file"
+        r"|undefined symbol|version `\S+' not found"
+        r"|ModuleNotFoundError: (No module named \S+)|ImportError: (cannot import .*)"
+        r"|ImportError|DLL load failed|PackageNotFoundError"
+        r"|incompatible with (?:the )?(?:installed|PyTorch)",
         "a package that vLLM needs is missing or does not fit",
         "install vLLM again, in an environment of its own",
     ),
