@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ablation.errors import UserError
-from ablation.places import HOME
+from ablation.places import HOME, hub_home
 from ablation.plan import container as planned
 from ablation.plan.plan import Plan
 from ablation.session.lock import host_lock_path
@@ -265,7 +265,7 @@ def prepare(launch: Container, python: str, platform: str) -> Path:
 
 def command_line(session: Plan, name: str, cidfile: Path, shell: Mapping[str, str]) -> list[str]:
     """A session's command with what only this host knows filled in. Raises ContainerError."""
-    hub = Path(shell.get("HF_HOME") or Path.home() / ".cache" / "huggingface")
+    hub = hub_home(shell).absolute()
     known = {
         planned.NAME: name,
         planned.CIDFILE: str(cidfile),
