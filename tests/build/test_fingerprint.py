@@ -4,6 +4,7 @@ import ast
 import os
 import shutil
 import subprocess
+import time
 from itertools import pairwise
 from pathlib import Path
 
@@ -117,6 +118,30 @@ def test_a_patch_of_what_torch_was_installed_with_is_named(python):
     ]
 
 
+def test_a_patch_of_a_package_whose_record_is_of_tomorrow(python):
+    """A clock that was set back, or an image of another time zone."""
+    record = python.site / "torch-2.9.1+rocm6.4.dist-info" / "RECORD"
+    os.utime(record, (time.time() + 86400,) * 2)
+    before = packages(python)["torch"]
+    assert before.changed == ()
+    write(python.site / "torch/_inductor/config.py", "max_autotune = None \n")  # of the same size
+    assert packages(python)["torch"].digest != before.digest
+
+
+def test_an_egg(tmp_path):
+    """What `python3 setup.py install` of an older AITER leaves."""
+    python = FakePython(tmp_path / "venv")
+    egg = "amd_aiter-0.1.5-py3.12-linux-x86_64.egg"
+    for name, text in AITER.items():
+        write(python.site / egg / name, text)
+    write(python.site / egg / "EGG-INFO/PKG-INFO", "Name: amd-aiter\nVersion: 0.1.5\n")
+    write(python.site / "easy-install.pth", f"./{egg}\n")
+    before = packages(python)["aiter"]
+    assert (before.distribution, before.version) == ("amd-aiter", "0.1.5")
+    write(python.site / egg / "aiter/mla.py", "patched")
+    assert packages(python)["aiter"].digest != before.digest
+
+
 def test_a_file_that_was_added_or_taken_away(python):
     before = seen(python)
     write(python.site / "vllm/model_executor/layers/fused_moe/configs/E=8,N=64.json", "{}")
@@ -217,7 +242,19 @@ def test_a_broken_dist_info(python, missing):
     assert (found.distribution, found.version, found.files) == ("vllm", "0.14.1", len(VLLM))
 
 
-@pytest.mark.parametrize("text", ["", "\0\0\0\0", '"', "vllm/__init__.py", "vllm/x.py,sha256=,"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "\0\0\0\0",
+        '"',
+        '"' + "x" * 200_000,
+        "vllm/__init__.py",
+        "vllm/x.py,sha256=,",
+        "vllm/x.py,sha256=a,²",
+    ],
+    ids=lambda text: repr(text)[:20],
+)
 def test_a_record_that_cannot_be_read(python, text):
     before = packages(python)["vllm"]
     write(python.site / "vllm-0.14.1.dist-info" / "RECORD", text)

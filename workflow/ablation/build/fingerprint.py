@@ -16,6 +16,7 @@ import os
 import re
 import stat
 import sys
+import time
 from typing import TYPE_CHECKING, Any
 
 from ablation.build.files import (
@@ -46,6 +47,7 @@ SLACK_S = 2.0
 # Of `record` packages, these are not looked at: thousands, and none runs.
 INERT = re.compile(r".*\.(h|hpp|hxx|cuh|inl|inc|pyi|cmake|md|rst|txt|html)")
 MOST_NAMES = 50
+EGG = "EGG-INFO"  # in a folder name-version.egg, which `setup.py install` leaves and a .pth file puts on the path
 
 
 def main(question: Mapping[str, Any]) -> None:
@@ -75,7 +77,8 @@ class Distribution:
 
     def __init__(self, site: str, folder: str) -> None:
         self.site, self.folder = site, os.path.join(site, folder)
-        named, _, rest = folder.rsplit(".", 1)[0].partition("-")
+        stem = os.path.basename(site) if folder == EGG else folder
+        named, _, rest = stem.rsplit(".", 1)[0].partition("-")
         self.name = re.sub(r"[-_.]+", "-", named).lower()
         self.stated = rest.split("-py")[0] or None
         self._record: dict[str, tuple[str, int | None]] | None = None
@@ -97,19 +100,21 @@ class Distribution:
         if self._record is None:
             self._record = {}
             rows = csv.reader(self.read("RECORD").replace("\0", "").splitlines())
-            for row in rows:
-                if len(row) >= 3 and row[1].startswith("sha256=") and _is_part(row[0]):
-                    size = int(row[2]) if row[2].isdigit() else None
-                    self._record[row[0]] = (row[1][len("sha256=") :], size)
+            with contextlib.suppress(csv.Error):  # what is no table ends here
+                for row in rows:
+                    if len(row) >= 3 and row[1].startswith("sha256=") and _is_part(row[0]):
+                        size = int(row[2]) if row[2].isdecimal() else None
+                        self._record[row[0]] = (row[1][len("sha256=") :], size)
         return self._record
 
     @property
     def recorded_at(self) -> float:
-        """When its RECORD was written."""
+        """When its RECORD was written, in seconds since 1970; 0 where that is not known, or is yet to come."""
         try:
-            return os.stat(os.path.join(self.folder, "RECORD")).st_mtime
+            at = os.stat(os.path.join(self.folder, "RECORD")).st_mtime
         except OSError:
             return 0.0
+        return at if at <= time.time() else 0.0
 
     @property
     def url(self) -> tuple[bool, str | None]:
@@ -152,7 +157,7 @@ def distributions(path: Sequence[str]) -> dict[str, Distribution]:
     for site in path:
         with contextlib.suppress(OSError):
             for folder in sorted(os.listdir(site)):
-                if folder.endswith((".dist-info", ".egg-info")):
+                if folder.endswith((".dist-info", ".egg-info")) or folder == EGG:
                     one = Distribution(site, folder)
                     found.setdefault(one.name, one)
     return found
