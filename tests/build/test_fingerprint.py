@@ -217,11 +217,29 @@ def test_an_editable_install_of_today_is_found_by_its_hook(python, tmp_path):
     assert packages(python)["vllm"].digest != before.digest
 
 
-def test_an_environment_inside_of_a_checkout_has_not_its_commit(tmp_path):
+def test_packages_inside_of_a_checkout_have_not_its_commit(tmp_path):
     checkout(tmp_path, {"README.md": ""}, COMMIT)
     python = FakePython(tmp_path / ".venv")
-    write(python.site / "vllm" / "__init__.py", "")
-    assert packages(python)["vllm"].commit is None
+    write(tmp_path / "site-packages" / "vllm" / "__init__.py", "")  # pip install --target
+    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(tmp_path / "site-packages")}
+    assert packages(python, environment=environment)["vllm"].commit is None
+
+
+@pytest.mark.parametrize(
+    ("version", "commit"),
+    [
+        ("0.14.1rc2.dev7+g1a2b3c4d5.rocm700", "1a2b3c4d5"),
+        ("3.5.1+gitbfeb0668", "bfeb0668"),
+        ("2.1.1+c9f8b34", "c9f8b34"),
+        ("2.9.0a0+20251120", None),  # a date
+        ("0.32.0+cpu", None),
+        ("2.9.1+rocm7.0.2", None),
+        ("0.14.1", None),
+        (None, None),
+    ],
+)
+def test_the_commit_in_a_version(version, commit):
+    assert origin.in_version(version) == commit
 
 
 def test_the_package_that_the_server_would_find_counts(python, tmp_path):

@@ -90,6 +90,15 @@ def test_of_amd_by_the_kernels_topology(tools, tmp_path):
     assert host_of("rocm", 1, picked, tmp_path).gpus == (model,)
 
 
+def test_gpus_are_counted_as_hip_counts_them(tools, tmp_path):
+    """Node 10 comes after node 9."""
+    gpus = [MI300X | {"unique_id": i, "drm_render_minor": 128 + i} for i in range(12)]
+    amd_files(tmp_path, gpus)
+    found = amd_gpus(tmp_path)
+    assert not isinstance(found, NotSeen)
+    assert [gpu.uuid for gpu in found] == [f"GPU-{i:016x}" for i in range(12)]
+
+
 def test_another_amd_gpu_another_mode_another_driver(tools, tmp_path):
     amd_files(tmp_path / "a", [MI300X])
     amd_files(tmp_path / "b", [MI300X | {"device_id": 0x74A5}], "6.14.14", "CPX NPS4")

@@ -186,8 +186,11 @@ def test_what_was_not_seen_is_said_and_is_never_the_same():
     )
     assert differences(BUILD, hidden) == ["GPU: not seen on the second side (nvidia-smi fails)"]
     assert differences(hidden, hidden) == ["GPU: not seen on either side (nvidia-smi fails)"]
-    both = with_host(gpus=NotSeen("nvidia-smi fails"), driver="590.44.01")
+    other = replace(MODEL, files=MODEL.files[:1])
+    both = replace(with_host(gpus=NotSeen("nvidia-smi fails")), models={"model": other})
     assert relation(BUILD, both) == "different"
-    assert differences(BUILD, both)[-1].startswith("GPU: not seen")
+    first, last = differences(BUILD, both)
+    assert first.startswith("weights of ")
+    assert last.startswith("GPU: not seen")
     assert relation(unseen("a"), unseen("a")) == "cannot be told"
     assert len(differences(unseen("a"), unseen("b"))) == 3
