@@ -59,6 +59,7 @@ def build_plan(study: Study, catalogue: Catalogue) -> Plan:
         if (part := computed_of(study, entries[model], model, arm)) is not None
     }
     doubtful = check_limits(study, computed)
+    vocabularies = {m: vocabulary_of(study, entries[m], m) for m in study.models}
     models = {
         model: _model(study, entries[model], support[model], blocks[model], model, computed)
         for model in study.models
@@ -91,7 +92,7 @@ def build_plan(study: Study, catalogue: Catalogue) -> Plan:
             build_session(study, entries[model], model, arm, block, rank)
             for rank, (model, arm, block) in enumerate(order, start=1)
         ],
-        warnings=[*advice(study, models), *doubtful, *map(_caution_text, cautions)],
+        warnings=[*advice(study, models, vocabularies), *doubtful, *map(_caution_text, cautions)],
     )
 
 
@@ -107,7 +108,7 @@ def build_session(
     launch = resolve(study, entry, model, arm)
     spec = launch.spec(model, arm, block)
     expect = study.models[model].expect or study.expect
-    vocabulary = vocabulary_of(study, entry, model)
+    vocabulary = vocabulary_of(study, entry, model).size
     levels = []
     for concurrency in study.design.levels:
         load = _load(study, model, block, concurrency, vocabulary)

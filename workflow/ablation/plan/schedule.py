@@ -12,10 +12,11 @@ Path grammar, under `results/{study}/`:
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -188,6 +189,20 @@ class Schedule:
     def sitting_hashes(self, wildcards: Any) -> list[str]:
         """Addresses of a block's runs, all arms."""
         return [level.run_hash for session in self.block(wildcards) for level in session.levels]
+
+    def build(self, wildcards: Any) -> str:
+        """What is installed here, from names, sizes and times of files: a block's job looks closer when it changes."""
+        if self.stored:
+            return STORED
+        return self._triggers(wildcards.model)
+
+    @cache  # noqa: B019 (one schedule a process)
+    def _triggers(self, model: str) -> str:
+        """Once for each model: its arms are the same in all blocks."""
+        from ablation.sitting.build import trigger
+
+        first = next(sessions for (name, _), sessions in self.blocks.items() if name == model)
+        return trigger(self.study, first, os.environ)
 
     def attempt(self, wildcards: Any) -> int:
         """How often a block's failures have been tried again: counts on where the last attempt left one."""
