@@ -1,11 +1,12 @@
 # Does kernel A make this model faster than kernel B, and is the difference real?
 #
-#   preflight -> model -> session -> run -> aggregate -> statistics -> figures -> report, and the plan beside them
+#   preflight -> model -> sitting -> session -> run -> aggregate -> statistics -> figures -> report, and the plan beside them
 #
 # Targets: report (default), figures, statistics, plan, measure, probe. One stage has one rule file and one script of its name.
 # Paths, under results/{study}/:
 #   plan.json                                                      what will be launched, in which order
 #   store/{run_hash}/                                              raw records: measured once, never deleted
+#   sittings/{model}/block-{block}.json                            one execution of a block: what was measured together
 #   sessions/{model}/{arm}/block-{block}.json                      evidence of a server launch
 #   runs/{model}/{arm}/block-{block}/concurrency-{level}.parquet   one row a request
 #   probes/{model}/{arm}.json                                      what happened when an impossible arm was tried
@@ -20,17 +21,18 @@ include: "workflow/rules/study.smk"
 include: "workflow/rules/plan.smk"
 include: "workflow/rules/preflight.smk"
 include: "workflow/rules/model.smk"
+include: "workflow/rules/sitting.smk"
 include: "workflow/rules/session.smk"
 include: "workflow/rules/run.smk"
 include: "workflow/rules/probe.smk"
 include: "workflow/rules/decide.smk"
-include: "workflow/rules/measure.smk"
 include: "workflow/rules/aggregate.smk"
 include: "workflow/rules/statistics.smk"
 include: "workflow/rules/accuracy.smk"
 include: "workflow/rules/figures.smk"
 include: "workflow/rules/report.smk"
 include: "workflow/rules/export.smk"
+include: "workflow/rules/outcome.smk"
 include: "workflow/rules/compare.smk"
 
 
@@ -45,3 +47,4 @@ rule report:
         "<results>/report/tidy.parquet",
         "<results>/report/tidy.csv",
         expand("<results>/figures/{figure}.png", figure=FIGURES),
+        "<results>/report/complete",

@@ -16,6 +16,8 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import replace
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +25,7 @@ from ablation.aggregate.aggregate import aggregate
 from ablation.aggregate.distributions import Distributions
 from ablation.figures.registry import FIGURES
 from ablation.figures.style import save
+from ablation.plan.plan import Plan
 from ablation.report import build_context, render_html, render_markdown
 from ablation.run.metrics import summarise as summarise_run
 from ablation.run.schema import write_run_parquet
@@ -33,22 +36,26 @@ RESULTS = Path(__file__).parent / "results"
 STEPS = ("load", "aggregate", "statistics", "figures", "report")
 
 
-def study(runs: int) -> tuple[dict[str, Any], Any, list[dict[str, Any]]]:
+def study(runs: int) -> tuple[Plan, Any, list[dict[str, Any]]]:
     """A study of 7 levels, 2 arms and 10 blocks, and as many models as make up the runs."""
     from tests.synthetic import make_plan, make_runs, make_sessions
 
     plan = make_plan(levels=(1, 5, 10, 50, 100, 200, 500), blocks=10)
-    entry = plan["models"]["gqa-small"]
-    own = [s for s in plan["sessions"] if s["model"] == "gqa-small"]
+    own = [s for s in plan.sessions if s.model == "gqa-small"]
     models = [f"model-{i}" for i in range(max(runs // (7 * 2 * 10), 1))]
-    plan["models"] = {model: entry | {"title": model} for model in models}
-    plan["sessions"] = [{**session, "model": model} for model in models for session in own]
-    plan["excluded"] = []
-    for rank, session in enumerate(plan["sessions"], 1):
-        levels = [
-            {**level, "run_hash": f"{rank:x}-{i}"} for i, level in enumerate(session["levels"])
-        ]
-        session |= {"rank": rank, "levels": levels}
+    sessions = [
+        replace(
+            session,
+            model=model,
+            rank=rank,
+            levels=[
+                replace(level, run_hash=f"{rank:x}-{i}") for i, level in enumerate(session.levels)
+            ],
+        )
+        for rank, (model, session) in enumerate(product(models, own), 1)
+    ]
+    entries = {model: replace(plan.models["gqa-small"], title=model) for model in models}
+    plan = replace(plan, models=entries, sessions=sessions, excluded=[])
     return plan, make_runs(plan), make_sessions(plan)
 
 

@@ -8,19 +8,20 @@ from typing import Any
 
 from pandas import DataFrame
 
+from ablation.plan.plan import Plan, plan_json
 from ablation.statistics import compare, summarise, tables
 from tests.synthetic import make_sessions
 
 
 def write_finished(
     folder: Path,
-    plan: dict[str, Any],
+    plan: Plan,
     runs: DataFrame,
     sessions: list[dict[str, Any]] | None = None,
 ) -> Path:
     """Plan, sessions and statistics under `folder`, which is given back."""
     folder.mkdir(parents=True)
-    (folder / "plan.json").write_text(json.dumps(plan))
+    (folder / "plan.json").write_text(plan_json(plan))
     for session in make_sessions(plan) if sessions is None else sessions:
         path = (
             folder

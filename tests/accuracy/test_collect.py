@@ -3,25 +3,27 @@
 import json
 import math
 import re
+from dataclasses import replace
 
 import pytest
 
 from ablation.accuracy.collect import observe, parse
 from ablation.accuracy.settings import draw_prompts, prompt_set
 from ablation.accuracy.store import FILE, AccuracyError, read_answers
+from ablation.plan.plan import Session
 from ablation.study.catalogue import Catalogue
 from ablation.study.load import load_study
 from tests.reference_server import serving
 from tests.workflow.conftest import CATALOGUE, STUDY
 
 
-def session(**accuracy: object) -> dict:
+def session(**accuracy: object) -> Session:
     """The first session of a small study with this accuracy section."""
-    from ablation.plan.plan import build_plan
+    from ablation.plan.build import build_plan
 
     study = json.loads(json.dumps(STUDY)) | {"accuracy": accuracy}
     plan = build_plan(load_study(study, "test"), Catalogue.model_validate(CATALOGUE))
-    return next(s for s in plan["sessions"] if s["model"] == "toy")
+    return next(s for s in plan.sessions if s.model == "toy")
 
 
 def test_the_answers_are_stored_whole_with_their_provenance(tmp_path):
@@ -41,7 +43,7 @@ def test_the_answers_are_stored_whole_with_their_provenance(tmp_path):
         assert row["logprob"] == row["top_logprobs"][0] < 0
         assert row["top_logprobs"] == sorted(row["top_logprobs"], reverse=True)
     assert metadata["schema"] == "ablation.accuracy/1"
-    assert metadata["prompt_set"] == said["prompt_set"] == prompt_set(asked["accuracy"])
+    assert metadata["prompt_set"] == said["prompt_set"] == prompt_set(asked.questions)
     assert metadata["settings"]["concurrency"] == 5
 
 
@@ -62,25 +64,23 @@ def test_the_simulated_server_repeats_itself_unless_told_otherwise(tmp_path):
 
 
 def test_every_session_of_a_model_is_asked_the_same():
-    from ablation.plan.plan import build_plan
+    from ablation.plan.build import build_plan
 
     plan = build_plan(load_study(STUDY, "test"), Catalogue.model_validate(CATALOGUE))
-    sets = {(s["model"], prompt_set(s["accuracy"])) for s in plan["sessions"]}
+    sets = {(s.model, prompt_set(s.questions)) for s in plan.sessions}
     assert len(sets) == 2
-    prompts = draw_prompts(plan["sessions"][0]["accuracy"])
+    prompts = draw_prompts(plan.sessions[0].questions)
     assert len(prompts) == 16
     assert {len(prompt) for prompt in prompts} == {64}
 
 
 def test_changing_the_step_measures_nothing_anew():
     one, other = session(), session(prompts=40, output_tokens=16, noise_ratio=3)
-    assert one["session_hash"] == other["session_hash"]
-    assert [level["run_hash"] for level in one["levels"]] == [
-        level["run_hash"] for level in other["levels"]
-    ]
-    assert session(enabled=False)["accuracy"] is None
-    assert other["expected_s"] > one["expected_s"] > session(enabled=False)["expected_s"]
-    assert prompt_set(one["accuracy"]) != prompt_set(other["accuracy"])
+    assert one.session_hash == other.session_hash
+    assert [level.run_hash for level in one.levels] == [level.run_hash for level in other.levels]
+    assert session(enabled=False).questions is None
+    assert other.expected_s > one.expected_s > session(enabled=False).expected_s
+    assert prompt_set(one.questions) != prompt_set(other.questions)
 
 
 def test_a_prompt_file(tmp_path):
@@ -88,7 +88,7 @@ def test_a_prompt_file(tmp_path):
     lines = [{"prompt": f"the number {n} is", "output_tokens": 1} for n in range(6)]
     path.write_text("\n".join(map(json.dumps, lines)))
     asked = session(file=str(path))
-    assert draw_prompts(asked["accuracy"]) == [line["prompt"] for line in lines]
+    assert draw_prompts(asked.questions) == [line["prompt"] for line in lines]
     with serving("--model", "toy") as server:
         assert observe(server.url, asked, tmp_path)["observed"]
     assert len(read_answers(tmp_path / FILE)[0]) == 2 * 6 * 4
@@ -108,7 +108,7 @@ def test_what_goes_wrong_is_recorded_and_nothing_is_kept(tmp_path, model, why):
 
 def test_secrets_stand_in_no_message(tmp_path):
     with serving("--model", "s3cret") as server:
-        said = observe(server.url, session() | {"model": "s3cret2"}, tmp_path, ["s3cret2"])
+        said = observe(server.url, replace(session(), model="s3cret2"), tmp_path, ["s3cret2"])
     assert "s3cret" not in said["text"]
 
 

@@ -2,6 +2,7 @@
 
 import itertools
 import json
+from dataclasses import replace
 
 import pandas as pd
 import pyarrow.parquet as pq
@@ -12,7 +13,8 @@ from ablation.accuracy.compare import Rule, compare_launches
 from ablation.accuracy.limits import coarsest, dtype_of, floors
 from ablation.accuracy.store import FILE
 from ablation.accuracy.verdicts import VERDICTS, carry, gather, judge, write_verdicts
-from ablation.plan.plan import build_plan
+from ablation.plan.build import build_plan
+from ablation.plan.plan import Plan
 from ablation.statistics import tables
 from ablation.study.catalogue import Catalogue
 from ablation.study.load import load_study
@@ -24,17 +26,15 @@ ERROR = ("--logprob-error", "0.5")
 
 
 @pytest.fixture(scope="module")
-def plan() -> dict:
+def plan() -> Plan:
     study = json.loads(json.dumps(STUDY)) | {"accuracy": {"prompts": 12}}
     return build_plan(load_study(study, "test"), Catalogue.model_validate(CATALOGUE))
 
 
-def evidence(plan: dict, store, arm: str, block: int, *arguments: str, **more: object) -> dict:
+def evidence(plan: Plan, store, arm: str, block: int, *arguments: str, **more: object) -> dict:
     """A session's evidence with one launch of the reference server."""
     session = next(
-        s
-        for s in plan["sessions"]
-        if (s["model"], s["arm"], s["block"]) == ("toy", arm, min(block, 3))
+        s for s in plan.sessions if (s.model, s.arm, s.block) == ("toy", arm, min(block, 3))
     )
     launch_id = f"launch-{arm}-{block}"
     (store / launch_id).mkdir(parents=True)
@@ -128,7 +128,7 @@ def test_only_launches_that_answered_the_same_are_compared(plan, measured, tmp_p
 
 
 def test_a_study_without_any_comparison_gives_an_empty_table(plan, tmp_path):
-    alone = plan | {"models": {"fixed": plan["models"]["fixed"]}}
+    alone = replace(plan, models={"fixed": plan.models["fixed"]})
     table = judge(alone, [], [])
     write_verdicts(table, tmp_path / "a.parquet")
     assert tables.read(tmp_path / "a.parquet").empty

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -10,18 +11,30 @@ import pytest
 
 from ablation.aggregate.aggregate import RUNS, aggregate, write_aggregate
 from ablation.errors import UserError
+from ablation.plan.plan import Plan
 from ablation.run.schema import RUN, read_run_metadata, write_run_parquet
 from ablation.study.load import StudyError
+from tests.synthetic import make_plan
 
 METADATA = {
     "study": "s",
     "launch_id": "launch-1",
+    "launch_facts": {
+        "sitting": "sitting-1",
+        "host": "h",
+        "gpus": "",
+        "build": None,
+        "weights": None,
+        "client": "3",
+        "launch_started_at": "2026-01-01T00:00:00+00:00",
+        "launch_ended_at": "2026-01-01T00:02:00+00:00",
+    },
     "started_at": "2026-01-01T00:00:00+00:00",
     "ended_at": "2026-01-01T00:01:00+00:00",
     "usable": True,
     "gates": [
-        {"gate": "failures", "passed": True, "text": "none"},
-        {"gate": "g", "passed": False, "text": "why"},
+        {"gate": "failures", "state": "passed", "text": "none"},
+        {"gate": "g", "state": "failed", "text": "why"},
     ],
     "summary": {
         "requests": 3,
@@ -31,19 +44,13 @@ METADATA = {
 }
 
 
-def plan_of(*hashes: str) -> dict:
+def plan_of(*hashes: str) -> Plan:
+    plan = make_plan(blocks=len(hashes), levels=(4,), single_only=True)
     sessions = [
-        {
-            "model": "m",
-            "arm": "a",
-            "block": n,
-            "rank": n,
-            "session_hash": f"s{n}",
-            "levels": [{"run_hash": h}],
-        }
-        for n, h in enumerate(hashes, start=1)
+        replace(s, session_hash=f"s{n}", levels=[replace(s.levels[0], run_hash=h)])
+        for n, (s, h) in enumerate(zip(plan.sessions, hashes, strict=True), start=1)
     ]
-    return {"study": "s", "config_hash": "c", "sessions": sessions}
+    return replace(plan, sessions=sessions)
 
 
 def write(path: Path, run_hash: str, block: int) -> Path:
@@ -69,7 +76,7 @@ def test_rows_follow_the_plan_and_the_schema(paths, tmp_path):
     write_aggregate(table, path, plan)
     assert len(pd.read_parquet(path)) == 2
     schema = pq.read_schema(path)
-    assert json.loads(schema.metadata[b"ablation"])["schema"] == "ablation.aggregate/1"
+    assert json.loads(schema.metadata[b"ablation"])["schema"] == "ablation.aggregate/2"
     assert all(field.metadata[b"description"] for field in schema)
 
 

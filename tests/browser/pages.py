@@ -14,7 +14,7 @@ from ablation.report import build_context, render_html
 from ablation.statistics import compare, summarise
 from ablation.statistics.variability import variability
 from tests.finished_study import write_finished
-from tests.synthetic import make_plan, make_runs, make_sessions
+from tests.synthetic import make_plan, make_runs, make_sessions, relaunch, restudy
 
 ATTACK = "<script>document.title = 'owned'</script><img src=x onerror=alert(1)>"
 SVG = (
@@ -86,9 +86,8 @@ def write_comparison(folder: Path) -> Path:
     """The comparison of two studies under `folder`."""
     studies = []
     for seed, blocks in enumerate((6, 4)):
-        plan = make_plan(blocks=blocks)
-        plan["vllm_version"] = f"0.{seed}.0"
-        plan["sessions"][0]["command"] += [ATTACK] * seed
+        plan = restudy(make_plan(blocks=blocks), server={"vllm": f"0.{seed}.0"})
+        plan = relaunch(plan, lambda s: {"command": [*s.launch.command, *[ATTACK] * seed]})  # noqa: B023
         path = write_finished(folder / f"study-{seed}", plan, make_runs(plan, seed))
         studies.append(read_finished(path))
     context = build_comparison(*studies, contrast(*studies), absolute(*studies))

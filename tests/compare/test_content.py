@@ -10,7 +10,7 @@ from ablation.compare.finished import read_finished
 from ablation.report import render_html, render_markdown
 from tests.finished_study import write_finished
 from tests.report.test_report import ATTACK, check
-from tests.synthetic import make_plan, make_runs, make_sessions
+from tests.synthetic import make_plan, make_runs, make_sessions, relaunch, remodel, restudy
 
 
 def compared(tmp_path, plans, sessions=(None, None), effects=(4.0, 4.0)):
@@ -28,10 +28,11 @@ def section(context, name):
 
 def test_what_differs_comes_first(tmp_path):
     plans = [make_plan(), make_plan(blocks=4, margin=3.0)]
-    plans[1]["vllm_version"] = "0.34.0"
-    plans[1]["factor"]["arms"]["on"]["env"]["EXTRA"] = "1"
-    for planned in plans[1]["sessions"]:
-        planned["command"] = [*planned["command"], "--kv-cache-dtype", "fp8"]
+    plans[1] = restudy(
+        relaunch(plans[1], lambda s: {"command": [*s.launch.command, "--kv-cache-dtype", "fp8"]}),
+        server={"vllm": "0.34.0"},
+        factor={"arms": {"on": {"env": {"EXTRA": "1"}}}},
+    )
     sessions = [make_sessions(plan) for plan in plans]
     for session in sessions[1]:
         session["launches"][0]["hardware"]["cpu"] = "another CPU"
@@ -89,11 +90,16 @@ def test_which_study_was_simulated_is_said(tmp_path, simulated):
 
 
 def test_text_from_logs_and_plans_stays_text(tmp_path):
-    plans = [make_plan(), make_plan()]
-    plans[1]["title"] = plans[1]["models"]["gqa-small"]["location"] = ATTACK
-    plans[0]["models"]["gqa-small"]["title"] = ATTACK
-    plans[0]["factor"]["arms"]["on"]["label"] = ATTACK
-    plans[1]["sessions"][0]["command"] = ["vllm", ATTACK]
+    plans = [
+        restudy(
+            remodel(make_plan(), "gqa-small", title=ATTACK),
+            factor={"arms": {"on": {"label": ATTACK}}},
+        ),
+        relaunch(
+            restudy(remodel(make_plan(), "gqa-small", location=ATTACK), title=ATTACK),
+            lambda s: {"command": ["vllm", ATTACK]} if s.rank == 1 else {},
+        ),
+    ]
     sessions = [make_sessions(plan) for plan in plans]
     sessions[1][0]["launches"][0]["versions"]["vllm"] = ATTACK
     _, html, markdown = compared(tmp_path, plans, sessions)

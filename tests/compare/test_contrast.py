@@ -13,7 +13,7 @@ from ablation.compare.finished import read_finished
 from ablation.compare.folders import CompareError
 from ablation.statistics import PRIMARY
 from tests.finished_study import write_finished
-from tests.synthetic import make_plan, make_runs
+from tests.synthetic import make_plan, make_runs, restudy
 
 
 def pair(tmp_path, first=4.0, second=4.0, *, blocks=(8, 8), cov=0.3, plans=None):
@@ -117,7 +117,7 @@ def test_only_what_both_measured_is_compared(tmp_path):
 
 
 def changed(plan, **factor):
-    return plan | {"factor": plan["factor"] | factor}
+    return restudy(plan, factor=factor)
 
 
 @pytest.mark.parametrize(

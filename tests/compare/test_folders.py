@@ -6,6 +6,7 @@ import pytest
 
 from ablation.compare.finished import read_finished
 from ablation.compare.folders import CompareError, pair_digest, split_pair
+from ablation.study.load import StudyError
 from tests.finished_study import write_finished
 from tests.synthetic import make_plan, make_runs
 
@@ -62,7 +63,7 @@ def test_another_schema_is_refused(tmp_path):
     folder = finished(tmp_path / "a")
     plan = json.loads((folder / "plan.json").read_text())
     (folder / "plan.json").write_text(json.dumps(plan | {"schema": "ablation.plan/9"}))
-    with pytest.raises(CompareError, match=r"plan\.json: has schema 'ablation\.plan/9'"):
+    with pytest.raises(StudyError, match=r"plan\.json: has schema 'ablation\.plan/9'"):
         read_finished(folder)
 
 

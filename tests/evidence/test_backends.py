@@ -2,12 +2,17 @@
 
 import pytest
 
-from ablation.evidence.backends import backends, canonical, fallbacks, refused, unknown_variables
+from ablation.evidence.backends import canonical, fallbacks, warnings
 from ablation.evidence.jit import LINE, jit, untuned
+from ablation.evidence.reading import read
 from tests.evidence.healthy import BUILDS, HEALTHY, UNTUNED
 from tests.evidence.logs import CPU, CPU_KV, CPU_LOADED, ROCM_014
 
 INFO = "(Worker_TP0 pid=240) INFO 08-19 11:02:50 [rocm.py:750] "
+
+
+def kernels(log: str) -> dict[str, list[str]]:
+    return read(log).kernels
 
 
 @pytest.mark.parametrize(
@@ -27,6 +32,14 @@ INFO = "(Worker_TP0 pid=240) INFO 08-19 11:02:50 [rocm.py:750] "
         ("Using AITER MLA backend.", "attention", "ROCM_AITER_MLA"),
         ("Using Triton MLA backend on V1 engine.", "attention", "TRITON_MLA"),
         ("Using Rocm Attention backend.", "attention", "ROCM_ATTN"),
+        ("Using AITER TRITON MLA backend.", "attention", "ROCM_AITER_TRITON_MLA"),
+        ("Using Sparse MLA backend.", "attention", "ROCM_AITER_MLA_SPARSE"),
+        ("Using ROCM_AITER_FA MLA prefill backend.", "prefill", "ROCM_AITER_FA"),
+        ("Using ROCm AITER backend for FP8 MoE", "moe", "AITER"),
+        ("Using Triton backend for FP8 MoE", "moe", "Triton"),
+        ("Using ROCm AITER Unquantized MoE backend out of potential backends: ['ROCm AITER', 'TRITON', "
+         "'BATCHED_TRITON'].", "moe", "AITER"),
+        ("Using 'TRITON' WNA16 MoE backend.", "moe", "TRITON"),
         ("Using AITER Fp8 MoE backend out of potential backends: ['AITER', 'TRITON'].", "moe", "AITER"),
         ("Using TRITON Unquantized MoE backend out of potential backends: ['TRITON'].", "moe", "TRITON"),
         ("Using 'CK' Mxfp4 MoE backend.", "moe", "CK"),
@@ -43,7 +56,7 @@ INFO = "(Worker_TP0 pid=240) INFO 08-19 11:02:50 [rocm.py:750] "
     ],
 )  # fmt: skip
 def test_components(line, component, name):
-    found = backends(f"{INFO}{line}\n")
+    found = kernels(f"{INFO}{line}\n")
     assert found.pop(component) == [name]
     assert not any(found.values())
 
@@ -53,7 +66,6 @@ def test_components(line, component, name):
     [
         "Using ['CUSTOM', 'PYNCCL'] all-reduce backends (in dispatch order) for group 'tp:0' out of potential backends",
         "Using TRITON Mamba SSU backend.",
-        "Using FLASH_ATTN MLA prefill backend.",
         "Using LBHNC KV cache layout.",
         "Using configuration from E=256.json for MoE layer.",
         "Using Transformers modeling backend.",
@@ -61,27 +73,55 @@ def test_components(line, component, name):
         "Cannot use TRITON_ATTN backend on CPU.",
     ],
 )
-def test_what_names_no_kernel_of_the_four(line):
-    assert not any(backends(f"{INFO}{line}\n").values())
+def test_what_names_no_kernel(line):
+    assert not any(kernels(f"{INFO}{line}\n").values())
 
 
 def test_the_only_backend_of_a_cpu_is_inferred():
     log = CPU + CPU_LOADED + CPU_KV
-    assert backends(log)["attention"] == ["CPU_ATTN"]
-    assert backends(CPU)["attention"] == []
-    assert backends(f"{log}{INFO}Using CPU_MLA backend.\n")["attention"] == ["CPU_MLA"]
+    assert kernels(log)["attention"] == ["CPU_ATTN"]
+    assert kernels(CPU)["attention"] == []
+    assert kernels(f"{log}{INFO}Using CPU_MLA backend.\n")["attention"] == ["CPU_MLA"]
 
 
 def test_refusals_fallbacks_and_unknown_variables():
-    assert refused(HEALTHY["cpu, a backend that it cannot use"]) == ["TRITON_ATTN"]
+    assert read(HEALTHY["cpu, a backend that it cannot use"]).refused == ["TRITON_ATTN"]
     assert fallbacks(HEALTHY["cpu, a backend that it cannot use"]) == [
         "Cannot use TRITON_ATTN backend on CPU."
     ]
     (line,) = fallbacks(HEALTHY["rocm 0.33, sparse indexer on PyTorch"])
     assert "using the PyTorch fallback" in line
-    assert unknown_variables(HEALTHY["rocm 0.14, old variable"]) == [
-        "VLLM_ROCM_USE_AITER_PAGED_ATTN"
-    ]
+    assert read(HEALTHY["rocm 0.14, old variable"]).unknown == ["VLLM_ROCM_USE_AITER_PAGED_ATTN"]
+
+
+@pytest.mark.parametrize(
+    ("place", "name"),
+    [("[rocm.py:330]", "ROCM_AITER_MLA_SPARSE"), ("[cuda.py:290]", "FLASHMLA_SPARSE"), ("", "SPARSE_MLA")],
+)  # fmt: skip
+def test_two_platforms_say_the_same_of_different_kernels(place, name):
+    line = f"(Worker pid=3) INFO 02-11 09:12:36 {place} Using Sparse MLA backend.\n"
+    assert kernels(line)["attention"] == [name]
+
+
+def test_a_file_of_moe_kernels_need_not_say_moe():
+    line = "(Worker_TP0 pid=101) INFO 08-12 10:00:34 [mxfp4.py:170] Using Marlin backend\n"
+    assert kernels(line)["moe"] == ["Marlin"]
+    assert not any(kernels(line.replace("mxfp4", "logger")).values())
+
+
+def test_weights_that_are_dequantised_on_the_fly_are_a_fallback():
+    lines = (
+        "(Worker_TP0 pid=101) INFO 08-12 10:00:34 [mxfp4.py:514] Using 'EMULATION' Mxfp4 MoE backend.\n"
+        "(Worker_TP0 pid=101) WARNING 08-12 10:00:35 [ocp_mx_emulation_moe.py:48] Using "
+        "OCP_MXQuantizationEmulationTritonExperts MOE backend. This will dequantize weights on the fly.\n"
+    )
+    assert len(fallbacks(lines)) == len(warnings(lines)) == 2
+
+
+def test_what_every_launch_on_rocm_says_of_its_own_candidates_is_no_warning():
+    log = HEALTHY["rocm 0.33, own candidates overridden"]
+    assert "Found incompatible backend(s)" in log
+    assert warnings(log) == []
 
 
 def test_builds_with_their_seconds():

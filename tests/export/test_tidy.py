@@ -14,10 +14,10 @@ from ablation.export.tidy import TIDY, tidy, write_tidy
 from tests.synthetic import make_plan, make_runs
 
 
-def aggregate(plan, runs, schema="ablation.aggregate/1"):
+def aggregate(plan, runs, schema="ablation.aggregate/2"):
     """As the aggregate stage writes it."""
     table = pa.Table.from_pylist(runs.to_dict("records"), schema=RUNS)
-    metadata = {"schema": schema, "study": plan["study"], "config_hash": plan["config_hash"]}
+    metadata = {"schema": schema, "study": plan.name, "config_hash": plan.config_hash}
     return table.replace_schema_metadata({b"ablation": json.dumps(metadata).encode()})
 
 

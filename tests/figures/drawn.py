@@ -10,6 +10,8 @@ from matplotlib.figure import Figure
 from pandas import DataFrame
 
 from ablation.figures.registry import FIGURES, drawing
+from ablation.plan.plan import Plan
+from ablation.run.gate import usable
 from ablation.run.gates import judge
 from ablation.run.metrics import mark_window
 from ablation.run.metrics import summarise as summarise_run
@@ -43,38 +45,36 @@ def words(figure: Figure) -> str:
     return " ".join(texts(figure).split())
 
 
-def write_run(
-    folder: Path, plan: dict[str, Any], requests: list[dict[str, Any]], **more: Any
-) -> Path:
+def write_run(folder: Path, plan: Plan, requests: list[dict[str, Any]], **more: Any) -> Path:
     """A run's parquet of these requests, at the first level of the plan's first session."""
-    session = plan["sessions"][0]
-    level = session["levels"][0]
-    concurrency = more.pop("concurrency", level["concurrency"])
+    session = plan.sessions[0]
+    level = session.levels[0]
+    concurrency = more.pop("concurrency", level.concurrency)
     rows = table(requests)
     told = run_json(concurrency)
     summary = summarise_run(rows, told)
     gates = judge(summary, rows, told)
     metadata = {
-        "study": plan["study"],
-        "model": session["model"],
-        "arm": session["arm"],
-        "block": session["block"],
+        "study": plan.name,
+        "model": session.model,
+        "arm": session.arm,
+        "block": session.block,
         "concurrency": concurrency,
-        "run_hash": level["run_hash"],
+        "run_hash": level.run_hash,
         "launch_id": "launch-1",
         "started_at": "2026-01-01T00:00:00+00:00",
         "ended_at": "2026-01-01T00:01:00+00:00",
         "summary": summary,
         "gates": gates,
-        "usable": all(gate["passed"] for gate in gates),
+        "usable": usable(gates),
         "provenance": {},
     }
-    path = folder / f"{more.get('run_hash', level['run_hash'])}-{more.get('block', 1)}.parquet"
+    path = folder / f"{more.get('run_hash', level.run_hash)}-{more.get('block', 1)}.parquet"
     write_run_parquet(path, mark_window(rows, summary), metadata | more)
     return path
 
 
-def inputs_of(plan: dict[str, Any], runs: DataFrame, folder: Path) -> dict[str, Any]:
+def inputs_of(plan: Plan, runs: DataFrame, folder: Path) -> dict[str, Any]:
     """Every input that a figure may name."""
     return {
         "arms": summarise(runs, plan),
@@ -88,7 +88,7 @@ def inputs_of(plan: dict[str, Any], runs: DataFrame, folder: Path) -> dict[str, 
     }
 
 
-def draw(name: str, plan: dict[str, Any], inputs: dict[str, Any]) -> Figure:
+def draw(name: str, plan: Plan, inputs: dict[str, Any]) -> Figure:
     """A figure from those of the inputs that it names."""
     function: Callable[..., Figure] = drawing(name)
     return function(plan, **{key: inputs[key] for key in FIGURES[name].inputs})

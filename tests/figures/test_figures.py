@@ -10,7 +10,7 @@ from ablation.figures.registry import FIGURES
 from ablation.figures.style import save
 from ablation.run.schema import RUN
 from tests.figures.drawn import draw, inputs_of, texts, words
-from tests.synthetic import make_distributions, make_plan, make_runs
+from tests.synthetic import make_distributions, make_plan, make_runs, remodel, restudy
 
 EMPTY = {
     "arms": DataFrame(),
@@ -58,10 +58,9 @@ def test_the_same_tables_give_the_same_bytes(name, usual, tmp_path):
 @pytest.mark.parametrize("name", FIGURES)
 def test_simulated_stands_across_the_figure(name, usual):
     plan, inputs = usual
-    for simulated in (True, False):
-        assert (
-            "SIMULATED" in texts(draw(name, plan | {"simulated": simulated}, inputs))
-        ) is simulated
+    for kind in ("reference", "vllm"):
+        drawn = draw(name, restudy(plan, server={"kind": kind}), inputs)
+        assert ("SIMULATED" in texts(drawn)) is (kind == "reference")
 
 
 ODD = {
@@ -121,9 +120,9 @@ def test_nothing_at_all_is_said_in_a_sentence(name, tmp_path):
 
 def test_names_from_the_config_are_no_formulas(tmp_path):
     plan = make_plan(levels=(1, 4), blocks=3)
-    plan["models"]["gqa-small"]["title"] = r"$\frac{broken $x_1"
-    plan["models"]["mla-small"]["title"] = "<script>alert(1)</script>"
-    plan["factor"]["arms"]["on"]["label"] = "_hidden $ & <b>"
+    plan = remodel(plan, "gqa-small", title=r"$\frac{broken $x_1")
+    plan = remodel(plan, "mla-small", title="<script>alert(1)</script>")
+    plan = restudy(plan, factor={"arms": {"on": {"label": "_hidden $ & <b>"}}})
     inputs = inputs_of(plan, make_runs(plan), tmp_path)
     for name in FIGURES:
         save(draw(name, plan, inputs), tmp_path / f"{name}.svg")

@@ -1,5 +1,7 @@
 """Latency: ranges only where the observations can tell their ends; medians and n of the table."""
 
+from dataclasses import replace
+
 import numpy as np
 from pandas import concat
 
@@ -40,8 +42,8 @@ def test_a_range_needs_observations_for_its_ends():
 
 def test_more_models_than_panels_are_said():
     plan = make_plan()
-    for i in range(6):
-        plan["models"][f"m{i}"] = plan["models"]["gqa-small"] | {"title": f"M{i}"}
+    more = {f"m{i}": replace(plan.models["gqa-small"], title=f"M{i}") for i in range(6)}
+    plan = replace(plan, models={**plan.models, **more})
     table = make_distributions(make_runs(plan))
     own = table[table["model"] == "gqa-small"]
     table = concat([table, *(own.assign(model=f"m{i}") for i in range(6))])

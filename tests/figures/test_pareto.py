@@ -5,7 +5,7 @@ import numpy as np
 from ablation.figures import pareto
 from ablation.statistics import PRIMARY, summarise
 from tests.figures.drawn import words
-from tests.synthetic import make_plan, make_runs
+from tests.synthetic import make_plan, make_runs, relaunch
 
 
 def points(figure, panel, arm):
@@ -31,8 +31,7 @@ def test_throughput_is_per_gpu_where_there_are_gpus():
     plan = make_plan(levels=(4, 16))
     arms = summarise(make_runs(plan), plan)
     without = points(pareto.draw(plan, arms=arms), 0, 0)
-    for session in plan["sessions"]:
-        session["gpus"] = 8
+    plan = relaunch(plan, lambda _: {"gpus": 8})
     figure = pareto.draw(plan, arms=arms)
     assert np.allclose(points(figure, 0, 0)[:, 1], without[:, 1] / 8)
     assert "tok/s per GPU" in words(figure)

@@ -7,14 +7,12 @@ from ablation.figures import published
 from ablation.statistics import PRIMARY, compare
 from ablation.statistics.audit import read_published
 from tests.figures.drawn import PUBLISHED, words
-from tests.synthetic import make_plan, make_runs
+from tests.synthetic import make_plan, make_runs, remodel
 
 
 @pytest.fixture
 def plan():
-    plan = make_plan(levels=(1, 50, 500))
-    plan["models"]["gqa-small"]["stands_for"] = "Llama 3.1 405B"
-    return plan
+    return remodel(make_plan(levels=(1, 50, 500)), "gqa-small", stands_for="Llama 3.1 405B")
 
 
 def test_both_stand_at_their_levels(plan):
@@ -37,7 +35,7 @@ def test_both_stand_at_their_levels(plan):
 
 
 def test_a_table_of_other_models_is_said(plan):
-    plan["models"]["gqa-small"]["stands_for"] = ""
+    plan = remodel(plan, "gqa-small", stands_for="")
     table = read_published(PUBLISHED)
     comparisons = compare(make_runs(plan), plan)
     text = words(published.draw(plan, published=table, comparisons=comparisons))

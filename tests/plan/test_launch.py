@@ -2,7 +2,9 @@
 
 import yaml
 
-from ablation.plan.launch import CAVEAT, shown_command
+from ablation.plan.advice import CAVEAT
+from ablation.plan.command import shown_command
+from ablation.plan.plan import Session
 from ablation.plan.schedule import Schedule
 from ablation.plan.text import plan_text
 from ablation.study.catalogue import Catalogue
@@ -23,7 +25,7 @@ def docker(**launch) -> dict:
     return {"kind": "docker", "image": f"rocm/vllm:any@{DIGEST}", **launch}
 
 
-def session_of(plan: Schedule, model: str, arm: str) -> dict:
+def session_of(plan: Schedule, model: str, arm: str) -> Session:
     return plan.sessions[model, arm, "1"]
 
 
@@ -39,12 +41,12 @@ def test_a_process_is_hashed_as_ever():
         "server": {"vllm": "0.14.1", "python": "python3"},
     }  # fmt: skip
     frozen = Schedule(load_study(study, "test"), Catalogue(models={}))
-    assert frozen.sessions["m", "a", "1"]["session_hash"] == "4ad4cf03a7768d4f"
+    assert frozen.sessions["m", "a", "1"].session_hash == "4ad4cf03a7768d4f"
 
 
 def test_the_arguments_of_the_mi325x_study_in_docker():
     plan = mi325x(launch=docker())
-    command = session_of(plan, "llama-3.1-405b", "on")["command"]
+    command = session_of(plan, "llama-3.1-405b", "on").launch.command
     cache = "{here}/resources/cache/" + "ab" * 8
     assert command == [
         "docker", "run", "--rm", "--name", "{name}", "--label", "ablation.lock={lock}",
@@ -71,7 +73,7 @@ def test_a_models_folder_is_mounted_for_reading_under_its_own_path():
     study = yaml.safe_load((ROOT / "config" / "studies" / "aiter-mi325x.yaml").read_text())
     study["server"]["launch"] = docker()
     study["models"] = {"llama-3.1-405b": {"path": "/models/llama", "vocabulary": 128256}}
-    command = session_of(Schedule.from_config(study), "llama-3.1-405b", "off")["command"]
+    command = session_of(Schedule.from_config(study), "llama-3.1-405b", "off").launch.command
     assert "type=bind,source=/models/llama,target=/models/llama,readonly" in command
     assert not any("{hf_home}" in word for word in command)
 
@@ -98,15 +100,15 @@ def test_endpoints_are_visits_and_the_plan_says_so():
     study = endpoint_study({"slow": "http://a:1", "fast": "http://b:1"})
     plan = Schedule(load_study(study, "test"), Catalogue.model_validate(CATALOGUE))
     session = session_of(plan, "toy", "slow")
-    assert session["command"] == []
-    assert session["env"] == {}
-    assert session["url"] == "http://a:1"
-    assert CAVEAT in plan.plan["warnings"]
-    assert "http://a:1" in shown_command(session)
+    assert session.launch.command == []
+    assert session.launch.env == {}
+    assert session.launch.url == "http://a:1"
+    assert CAVEAT in plan.plan.warnings
+    assert "http://a:1" in shown_command([], {}, url=session.launch.url)
     moved = endpoint_study({"slow": "http://c:1", "fast": "http://b:1"})
     other = Schedule(load_study(moved, "test"), Catalogue.model_validate(CATALOGUE))
     assert (
-        session_of(other, "toy", "fast")["session_hash"]
-        == session_of(plan, "toy", "fast")["session_hash"]
+        session_of(other, "toy", "fast").session_hash
+        == session_of(plan, "toy", "fast").session_hash
     )
-    assert session_of(other, "toy", "slow")["session_hash"] != session["session_hash"]
+    assert session_of(other, "toy", "slow").session_hash != session.session_hash

@@ -34,15 +34,15 @@ def schedule(**arms: object) -> Schedule:
 
 
 def hashes(plan: Schedule, model: str, arm: str) -> list[str]:
-    return [h for s in plan.plan["sessions"] if (s["model"], s["arm"]) == (model, arm)
-            for h in (s["session_hash"], *(level["run_hash"] for level in s["levels"]))]  # fmt: skip
+    return [h for s in plan.plan.sessions if (s.model, s.arm) == (model, arm)
+            for h in (s.session_hash, *(level.run_hash for level in s.levels))]  # fmt: skip
 
 
 def test_only_the_arms_own_command_and_hash_change():
     with_own, without = schedule(), schedule(fp8={})
-    for session in with_own.plan["sessions"]:
-        own = (session["model"], session["arm"]) == ("llama-mini", "fp8")
-        location = session["command"][session["command"].index("--model") + 1]
+    for session in with_own.plan.sessions:
+        own = (session.model, session.arm) == ("llama-mini", "fp8")
+        location = session.launch.command[session.launch.command.index("--model") + 1]
         assert (location == "models/fp8") == own
     for model in ("llama-mini", "qwen-mini"):
         assert hashes(with_own, model, "bf16") == hashes(without, model, "bf16")
@@ -57,12 +57,9 @@ def test_other_weights_are_another_setting():
 
 def test_a_miniature_is_made_for_the_arms_that_use_it():
     plan = schedule()
-    files = {
-        arm: plan.model_files(SimpleNamespace(model="llama-mini", arm=arm))
-        for arm in ("bf16", "fp8")
-    }
-    assert len(files["bf16"]) == 1
-    assert files["fp8"] == []
+    assert len(plan.model_files(SimpleNamespace(model="llama-mini"))) == 1
+    both = {"bf16": {"paths": {"llama-mini": "models/bf16"}}}
+    assert schedule(**both).model_files(SimpleNamespace(model="llama-mini")) == []
 
 
 def test_the_preflight_looks_for_the_folder(monkeypatch, tmp_path):
@@ -89,10 +86,10 @@ def test_a_model_that_is_not_in_the_study():
 def test_the_study_with_a_planted_error_plans():
     config = yaml.safe_load((ROOT / "config" / "studies" / "planted-error.yaml").read_text())
     plan = Schedule.from_config(config).plan
-    assert plan["models"]["smollm2-135m"]["locations"] == {
+    assert plan.models["smollm2-135m"].locations == {
         "exact": "resources/models/smollm2-135m",
         "perturbed": "resources/models/smollm2-135m-perturbed",
         "exact-again": "resources/models/smollm2-135m",
     }
-    assert {s["accuracy"]["prompts"] for s in plan["sessions"]} == {40}
+    assert {s.questions.prompts for s in plan.sessions} == {40}
     assert same_settings(plan) == ["exact-again"]

@@ -1,12 +1,12 @@
 """The plan: exact commands, stable addresses, honest costs."""
 
-import json
 from pathlib import Path
 
 import pytest
 
+from ablation.plan.build import build_plan
 from ablation.plan.cost import detectable_percent, expected_output_tok_s, sign_flip_floor
-from ablation.plan.plan import build_plan
+from ablation.plan.plan import Plan, plan_json, read_plan
 from ablation.plan.text import plan_text
 from ablation.study.catalogue import read_catalogue
 from ablation.study.config import Expect
@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parents[2]
 CATALOGUE = read_catalogue(ROOT / "config" / "models.yaml")
 
 
-def plan_of(name: str, **changes: object) -> dict:
+def plan_of(name: str, **changes: object) -> Plan:
     study = read_study(ROOT / "config" / name)
     return build_plan(study.model_copy(update=changes), CATALOGUE)
 
@@ -27,11 +27,11 @@ def full() -> dict:
 
 
 def hashes(plan: dict) -> list[str]:
-    return [level["run_hash"] for session in plan["sessions"] for level in session["levels"]]
+    return [level.run_hash for session in plan.sessions for level in session.levels]
 
 
 def test_the_full_study_plans_exactly_the_valid_configurations(full):
-    cells = [(s["model"], s["arm"]) for s in full["sessions"]]
+    cells = [(s.model, s.arm) for s in full.sessions]
     assert {cell: cells.count(cell) for cell in set(cells)} == {
         ("llama-3.1-405b", "off"): 6,
         ("llama-3.1-405b", "on"): 6,
@@ -39,16 +39,16 @@ def test_the_full_study_plans_exactly_the_valid_configurations(full):
         ("kimi-k2.5", "off"): 6,
         ("qwen3-vl-235b", "off"): 6,
     }
-    assert {(e["model"], e["arm"]) for e in full["excluded"]} == {
+    assert {(e.model, e.arm) for e in full.excluded} == {
         ("deepseek-v3.2", "off"),
         ("kimi-k2.5", "on"),
         ("qwen3-vl-235b", "on"),
     }
-    assert all(e["reason"] and e["source"] for e in full["excluded"])
+    assert all(e.reason and e.source for e in full.excluded)
 
 
 def cells(plan: dict) -> set[tuple[str, str]]:
-    return {(s["model"], s["arm"]) for s in plan["sessions"]}
+    return {(s.model, s.arm) for s in plan.sessions}
 
 
 def test_the_study_with_a_current_vllm_has_a_third_arm_where_attention_can_be_asked_for():
@@ -57,11 +57,11 @@ def test_the_study_with_a_current_vllm_has_a_third_arm_where_attention_can_be_as
     assert cells(plan) == three | {
         ("deepseek-v3.2", "on"), ("kimi-k2.5", "off"), ("kimi-k2.5", "on"),
     }  # fmt: skip
-    why = {(e["model"], e["arm"]): e["reason"] for e in plan["excluded"]}
+    why = {(e.model, e.arm): e.reason for e in plan.excluded}
     assert "attention is MLA" in why["kimi-k2.5", "on-fa"]
     assert "attention is MLA" in why["deepseek-v3.2", "on-fa"]
     assert "only AITER kernels" in why["deepseek-v3.2", "off"]
-    assert any("ROCM_ATTN in both" in warning for warning in plan["warnings"])
+    assert any("ROCM_ATTN in both" in warning for warning in plan.warnings)
 
 
 def test_the_study_of_components_leaves_out_one_at_a_time():
@@ -70,14 +70,14 @@ def test_the_study_of_components_leaves_out_one_at_a_time():
     assert arms == {"on", "on-again"} | {
         f"on-without-{what}" for what in ("linear", "triton-gemm", "moe", "rmsnorm", "custom-ar")
     }
-    envs = {s["arm"]: s["env"] for s in plan["sessions"]}
+    envs = {s.arm: s.launch.env for s in plan.sessions}
     assert envs["on-without-moe"] == envs["on"] | {"VLLM_ROCM_USE_AITER_MOE": "0"}
-    assert [(e["model"], e["arm"]) for e in plan["excluded"]] == [("deepseek-v3.2", "off")]
+    assert [(e.model, e.arm) for e in plan.excluded] == [("deepseek-v3.2", "off")]
 
 
 def test_the_exact_server_command(full):
-    session = next(s for s in full["sessions"] if (s["model"], s["arm"]) == ("deepseek-v3.2", "on"))
-    assert session["command"] == [
+    session = next(s for s in full.sessions if (s.model, s.arm) == ("deepseek-v3.2", "on"))
+    assert session.launch.command == [
         *("python3", "-m", "vllm.entrypoints.openai.api_server"),
         *("--model", "deepseek-ai/DeepSeek-V3.2", "--served-model-name", "deepseek-v3.2"),
         *("--host", "127.0.0.1", "--port", "{port}", "--disable-uvicorn-access-log"),
@@ -85,16 +85,16 @@ def test_the_exact_server_command(full):
         *("--tensor-parallel-size", "8", "--block-size", "1", "--kv-cache-dtype", "bfloat16"),
         *("--max-num-batched-tokens", "32768", "--max-model-len", "32768"),
     ]
-    assert session["env"]["VLLM_ROCM_USE_AITER"] == "1"
-    assert session["gpus"] == 8
+    assert session.launch.env["VLLM_ROCM_USE_AITER"] == "1"
+    assert session.launch.gpus == 8
 
 
 def test_requests_follow_the_level(full):
-    first = full["sessions"][0]
-    assert {level["concurrency"]: level["requests"] for level in first["levels"]} == {
+    first = full.sessions[0]
+    assert {level.concurrency: level.load.requests for level in first.levels} == {
         1: 100, 5: 100, 10: 100, 50: 500, 100: 1000, 200: 2000, 500: 5000,
     }  # fmt: skip
-    assert all(level["warmup_requests"] >= 2 * level["concurrency"] for level in first["levels"])
+    assert all(level.load.warmup_requests >= 2 * level.concurrency for level in first.levels)
 
 
 def test_addresses_are_unique_and_repeatable(full):
@@ -116,7 +116,7 @@ def test_what_does_not_decide_a_measurement_does_not_move_it(full):
         study="other",
     )
     assert hashes(changed) == hashes(full)
-    assert changed["config_hash"] != full["config_hash"]
+    assert changed.config_hash != full.config_hash
 
 
 @pytest.mark.parametrize(
@@ -150,8 +150,8 @@ def test_another_level_measures_only_that_level():
 
 def test_both_arms_of_a_block_are_asked_the_same(full):
     seeds = {
-        arm: [s["levels"][0]["load"]["prompt_seed"] for s in full["sessions"]
-              if (s["model"], s["arm"]) == ("llama-3.1-405b", arm)]
+        arm: [s.levels[0].load.prompt_seed for s in full.sessions
+              if (s.model, s.arm) == ("llama-3.1-405b", arm)]
         for arm in ("off", "on")
     }  # fmt: skip
     assert sorted(seeds["off"]) == sorted(seeds["on"])
@@ -172,19 +172,19 @@ def test_too_few_blocks_are_said_before_an_hour_is_spent(blocks, words):
     study = read_study(ROOT / "config" / "studies" / "aiter-mi325x.yaml")
     design = study.design.model_copy(update={"blocks": blocks})
     assert any(
-        words in warning
-        for warning in plan_of("studies/aiter-mi325x.yaml", design=design)["warnings"]
+        words in warning for warning in plan_of("studies/aiter-mi325x.yaml", design=design).warnings
     )
 
 
 def test_levels_with_too_few_requests_are_said_before_an_hour_is_spent():
-    warned = [w for w in plan_of("studies/h100-attention.yaml")["warnings"] if "littles_law" in w]
+    warned = [w for w in plan_of("studies/h100-attention.yaml").warnings if "littles_law" in w]
     assert [w.split(":")[0] for w in warned] == ["levels 10, 100"]
-    assert not any("littles_law" in w for w in plan_of("studies/aiter-mi325x.yaml")["warnings"])
+    assert not any("littles_law" in w for w in plan_of("studies/aiter-mi325x.yaml").warnings)
 
 
-def test_the_text_and_the_json_hold_the_plan(full):
-    assert json.loads(json.dumps(full)) == full
+def test_the_text_and_the_json_hold_the_plan(full, tmp_path):
+    (tmp_path / "plan.json").write_text(plan_json(full))
+    assert read_plan(tmp_path / "plan.json") == full
     text = plan_text(full)
     assert "30 sessions" in text
     assert "GPU-hours" in text

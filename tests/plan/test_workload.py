@@ -5,7 +5,7 @@ import json
 import pytest
 
 from ablation.errors import UserError
-from ablation.plan.plan import build_plan
+from ablation.plan.build import build_plan
 from ablation.plan.text import plan_text
 from ablation.session.load import load_spec
 from ablation.study.catalogue import Catalogue
@@ -28,7 +28,7 @@ def plan_of(**workload: object) -> dict:
 
 
 def load_of(plan: dict) -> dict:
-    return plan["sessions"][0]["levels"][0]["load"]
+    return plan.sessions[0].levels[0].load
 
 
 def test_distributed_lengths_reach_the_client():
@@ -72,13 +72,10 @@ def test_a_prompt_file_is_part_of_the_address(tmp_path):
     file = tmp_path / "prompts.jsonl"
     file.write_text(json.dumps({"prompt": [5, 6, 7], "output_tokens": 4}) + "\n")
     first = plan_of(prompts=str(file))
-    assert load_of(first)["prompts"]
+    assert load_of(first).prompts
     file.write_text(json.dumps({"prompt": [5, 6, 8], "output_tokens": 4}) + "\n")
     second = plan_of(prompts=str(file))
-    assert (
-        first["sessions"][0]["levels"][0]["run_hash"]
-        != second["sessions"][0]["levels"][0]["run_hash"]
-    )
+    assert first.sessions[0].levels[0].run_hash != second.sessions[0].levels[0].run_hash
 
 
 def test_a_bad_line_of_a_prompt_file_is_refused_at_planning(tmp_path):

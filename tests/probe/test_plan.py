@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from ablation.plan.plan import build_plan
+from ablation.plan.build import build_plan
 from ablation.plan.schedule import Schedule
 from ablation.probe.found import probes_found
 from ablation.probe.plan import claims, plan_probe, probes_of
@@ -54,28 +54,28 @@ def test_a_claim_has_its_source():
 
 def test_a_probe_is_a_small_session():
     probe = plan_probe(study(), catalogue(), "fixed", "slow")
-    assert probe["command"][-2:] == ["--slowdown", "3.0"]
-    assert probe["load"]["requests"] == 6
-    assert probe["load"]["output_tokens"] == 8
-    assert probe["claim"]["status"] == "required"
-    assert plan_probe(study(), catalogue(), "toy", "fast")["claim"] is None
+    assert probe.session.launch.command[-2:] == ["--slowdown", "3.0"]
+    assert probe.load.requests == 6
+    assert probe.load.output_tokens == 8
+    assert probe.claim["status"] == "required"
+    assert plan_probe(study(), catalogue(), "toy", "fast").claim is None
 
 
 def test_it_is_in_no_plan_and_changes_none():
     plain, probed = study(), study(probe=[{"model": "toy", "arm": "fast"}])
     plans = [build_plan(one, catalogue()) for one in (plain, probed)]
-    assert [s["session_hash"] for s in plans[0]["sessions"]] == [
-        s["session_hash"] for s in plans[1]["sessions"]
+    assert [s.session_hash for s in plans[0].sessions] == [
+        s.session_hash for s in plans[1].sessions
     ]
     probe = plan_probe(probed, catalogue(), "toy", "fast")
-    assert probe["probe_hash"] not in {s["session_hash"] for s in plans[1]["sessions"]}
+    assert probe.probe_hash not in {s.session_hash for s in plans[1].sessions}
 
 
 def test_a_miniature_without_weights_gets_dummy_ones():
     models = {"toy": STUDY["models"]["toy"], "sparse": {}}
     server = STUDY["server"] | {"kind": "vllm", "vllm": "0.32.0", "args": {}}
     probe = plan_probe(study(models=models, server=server), catalogue(), "sparse", "slow")
-    assert probe["command"][-2:] == ["--load-format", "dummy"]
+    assert probe.session.launch.command[-2:] == ["--load-format", "dummy"]
 
 
 @pytest.mark.parametrize(

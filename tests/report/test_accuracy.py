@@ -23,7 +23,7 @@ def verdicts(plan: dict, error: float, why: str = ""):
 
 
 def rendered(error: float | None, why: str = "") -> tuple[str, str]:
-    plan = make_plan() | {"accuracy": {"median_floor": 0.1, "p95_floor": 0.3, "noise_ratio": 2}}
+    plan = make_plan(accuracy={"median_floor": 0.1, "p95_floor": 0.3, "noise_ratio": 2})
     runs = make_runs(plan, effect_percent=8.0)
     context = build_context(
         plan,

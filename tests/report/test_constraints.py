@@ -1,20 +1,21 @@
 """Cautions of the support catalogue stand in the report's constraints, as text."""
 
+from dataclasses import replace
+
+from ablation.plan.plan import Cautioned
 from ablation.report.doubt import constraints
 from tests.synthetic import make_plan
 
 
 def test_a_caution_stands_with_its_arms_and_its_source():
-    plan = make_plan()
-    plan["cautions"] = [
-        {
-            "model": "gqa-small",
-            "arms": ["on"],
-            "reason": "Attention stays what it is.",
-            "source": "pull request 36702",
-            "condition": "vLLM >=0.19",
-        }
-    ]
+    caution = Cautioned(
+        model="gqa-small",
+        arms=["on"],
+        reason="Attention stays what it is.",
+        source="pull request 36702",
+        condition="vLLM >=0.19",
+    )
+    plan = replace(make_plan(), cautions=[caution])
     rows = [[cell.text for cell in row] for row in constraints(plan).tables[0].rows]
     assert rows[-1] == [
         "GQA small", "AITER on", "caution", "Attention stays what it is.", "vLLM >=0.19", "pull request 36702",

@@ -23,7 +23,7 @@ def test_energy_has_its_table_with_the_numbers_of_the_rows():
     assert "Read by NVML (the server's pynvml) every 0.5 s" in words
     assert "at most 0.4 % of a core" in words
     assert "the devices drew 70 W (70 to 70 W)" in words
-    assert f"{len(plan['sessions'])} launches, loading and warm-up included, took 0.18 kWh" in words
+    assert f"{len(plan.sessions)} launches, loading and warm-up included, took 0.18 kWh" in words
     table = next(table for table in energy.tables if table.id == "energy-gqa-small")
     row = {column.title: cell for column, cell in zip(table.columns, table.rows[1], strict=True)}
     assert (row["Concurrency"].text, row["Arm"].text) == ("1", "AITER on")

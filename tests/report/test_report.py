@@ -2,6 +2,7 @@
 
 import base64
 import re
+from dataclasses import replace
 from html import escape as html_escape
 from html.parser import HTMLParser
 from pathlib import Path
@@ -18,7 +19,7 @@ from ablation.statistics import PRIMARY, compare, summarise, tables
 from ablation.statistics.audit import audit, read_published
 from ablation.statistics.sequential import decide
 from ablation.statistics.variability import variability
-from tests.synthetic import make_plan, make_runs, make_sessions
+from tests.synthetic import make_plan, make_runs, make_sessions, relaunch, remodel, restudy
 
 SVG = b'<svg xmlns="http://www.w3.org/2000/svg" width="1" height="1"/>'
 ATTACK = '<script>alert("1")</script>'
@@ -113,16 +114,11 @@ def test_the_verdict_comes_first(figures, tmp_path):
 
 
 def poisoned():
-    plan = make_plan()
-    plan["title"] = plan["description"] = ATTACK
-    plan["warnings"] = [ATTACK]
-    plan["models"]["gqa-small"]["title"] = ATTACK
-    plan["factor"]["arms"]["on"] |= {
-        "label": ATTACK,
-        "env": {ATTACK: ATTACK},
-        "args": {ATTACK: ATTACK},
-    }
-    plan["excluded"][0] |= {"reason": ATTACK, "source": ATTACK, "condition": ATTACK}
+    plan = remodel(make_plan(title=ATTACK, description=ATTACK), "gqa-small", title=ATTACK)
+    arm = {"label": ATTACK, "env": {"NAME": ATTACK}, "args": {"name": ATTACK}}
+    plan = restudy(plan, factor={"arms": {"on": arm}})
+    first = replace(plan.excluded[0], reason=ATTACK, source=ATTACK, condition=ATTACK)
+    plan = replace(plan, warnings=[ATTACK], excluded=[first, *plan.excluded[1:]])
     sessions = make_sessions(plan)
     for session in sessions:
         launch = session["launches"][0]
@@ -131,8 +127,7 @@ def poisoned():
         launch["versions"] = {ATTACK: ATTACK}
         launch["stages"] = {ATTACK: 1.0}
         launch["exit"] = {"how": ATTACK, "code": None}
-    for planned in plan["sessions"]:
-        planned["command"] = ["vllm", ATTACK, "```"]
+    plan = relaunch(plan, lambda _: {"command": ["vllm", ATTACK, "```"]})
     runs = make_runs(plan)
     runs.loc[0, "usable"] = False
     runs.at[0, "gates_failed"] = [ATTACK]
@@ -307,8 +302,7 @@ def test_every_claim_about_a_published_table_is_text_only(figures, tmp_path):
 
 
 def test_blocks_saved_by_stopping_early_are_not_missing(figures, tmp_path):
-    plan = make_plan(blocks=10)
-    plan["design"]["sequential"] = {"first": 6, "every": 2}
+    plan = make_plan(blocks=10, sequential=True)
     runs = make_runs(plan, effect_percent=6.0, cov_percent=0.3)
     runs = runs[(runs["block"] <= 6) | (runs["model"] != "gqa-small")]
     context = build_context(

@@ -64,7 +64,7 @@ def launcher(folder: Path, site: Path) -> str:
 def check(python: str, **changes) -> dict:
     schedule = Schedule(load_study(minimal(**changes), "study.yaml"), CATALOGUE)
     written = arguments_written(schedule.study, schedule.entries)
-    return check_arguments(written, schedule.plan, python, "0.32.0")
+    return check_arguments(written, schedule.plan.sessions, python, "0.32.0")
 
 
 def server(**args: object) -> dict:
@@ -206,12 +206,12 @@ def test_every_argument_of_the_shipped_studies_is_known_to_vllm():
     ):
         study = read_study(ROOT / "config" / name)
         schedule = Schedule(study, CATALOGUE)
-        sessions += schedule.plan["sessions"]
+        sessions += schedule.plan.sessions
         written |= {
             f"{name}: {where}": args
             for where, args in arguments_written(study, schedule.entries).items()
         }
-    found = check_arguments(written, {"sessions": sessions}, str(VLLM), "0.32.0")
+    found = check_arguments(written, sessions, str(VLLM), "0.32.0")
     assert found == {
         "checked": sum(v is not None for args in written.values() for v in args.values())
     }

@@ -1,7 +1,6 @@
 """Servers in containers: what is typed, what is kept, and that no container outlives its session."""
 
 import contextlib
-import io
 import json
 import os
 import signal
@@ -16,14 +15,13 @@ from ablation.plan.schedule import Schedule
 from ablation.session import container
 from ablation.session.container import ContainerError
 from ablation.session.preflight import preflight
-from ablation.session.progress import Progress
 from ablation.session.server import ServerError
-from ablation.session.session import run_session
 from ablation.session.store import Store
 from ablation.study.catalogue import Catalogue
 from ablation.study.launch import Docker
 from ablation.study.load import load_study
 from tests.session.containers import IMAGE, Stub, podman_launch, study_in
+from tests.session.sittings import first
 from tests.session.test_server import gone, wait_for
 from tests.workflow.conftest import CATALOGUE, ROOT
 
@@ -47,9 +45,7 @@ def schedule(launch: dict, **server) -> Schedule:
 
 def measure(plan: Schedule, folder: Path, **options) -> tuple[dict, Store]:
     store = Store(folder / "store")
-    session = plan.plan["sessions"][0]
-    evidence = run_session(plan.study, session, store, Progress([io.StringIO()], ""), **options)
-    return evidence, store
+    return first(plan, store, **options)[0], store
 
 
 def test_the_server_runs_in_the_container_and_ends_with_the_session(stub, tmp_path):
@@ -64,7 +60,7 @@ def test_the_server_runs_in_the_container_and_ends_with_the_session(stub, tmp_pa
     assert launch["exit"]["how"] == "stopped by the session"
     assert launch["exit"]["container"]["gone"] is True
     assert launch["exit"]["code"] == 0
-    (line,) = stub.calls("run")
+    line, _ = stub.calls("run")  # one for each arm of the block
     name = launch["launch"]["container"]
     assert line[: line.index("--label")] == ["--rm", "--name", name]
     assert line[line.index("--network") + 1] == "host"
@@ -73,7 +69,7 @@ def test_the_server_runs_in_the_container_and_ends_with_the_session(stub, tmp_pa
     assert not any("s3cret-value" in word for word in line)
     files = [path for path in store.folder.rglob("*") if path.is_file()]
     assert not [path for path in files if b"s3cret-value" in path.read_bytes()]
-    assert stub.calls("stop") == [["-t", "60", name]]
+    assert stub.calls("stop")[0] == ["-t", "60", name]
     assert stub.calls("pull") == [["--quiet", IMAGE]]
 
 
@@ -140,9 +136,9 @@ def test_why_a_container_never_started(code, log, words):
 
 def test_a_container_that_cannot_start_says_why(stub, tmp_path):
     plan = schedule(DOCKER)
-    session = plan.plan["sessions"][0]
-    at = session["command"].index("--entrypoint") + 1
-    session["command"][at] = "/no/such/python"
+    session = plan.plan.sessions[0]
+    at = session.launch.command.index("--entrypoint") + 1
+    session.launch.command[at] = "/no/such/python"
     with pytest.raises(ServerError, match=r"exit code 127\): the image has no such program"):
         measure(plan, tmp_path)
 
@@ -184,7 +180,7 @@ def test_a_snapshot_of_the_hub_is_mounted_with_what_it_links_to(tmp_path):
         ([*of_all, *rest], [*of_all, *rest]),  # is mounted already, and twice is refused
         ([*of_model, *rest[:2]], [*of_model, *rest[:2]]),
     ):
-        assert container.command_line({"command": line}, "n", tmp_path / "c", {}) == expected
+        assert container.command_line(line, "n", tmp_path / "c", {}) == expected
 
 
 # A session's job below a parent of its own, which stands for Snakemake.
@@ -194,10 +190,10 @@ sys.path[:0] = [{workflow!r}, {root!r}]
 from pathlib import Path
 from ablation.plan.schedule import Schedule
 from ablation.session.progress import Progress
-from ablation.session.session import run_session
 from ablation.session.store import Store
 plan = Schedule.from_config(json.loads(Path("study.json").read_text()))
-run_session(plan.study, plan.plan["sessions"][0], Store(Path("store")), Progress([sys.stdout], ""),
+from ablation.sitting.measure import run_sitting
+run_sitting(plan.study, plan.blocks["toy", 1], Store(Path("store")), lambda s: Progress([sys.stdout], ""),
             watched=[os.getppid()])
 """
 

@@ -1,6 +1,5 @@
 """Visits to servers that someone else runs."""
 
-import io
 import json
 import os
 import subprocess
@@ -10,17 +9,17 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
+from ablation.plan.plan import plan_json
 from ablation.plan.schedule import Schedule
 from ablation.run.derive import derive_run
 from ablation.session.endpoint import NOT_OBSERVABLE, Endpoint
 from ablation.session.preflight import preflight
-from ablation.session.progress import Progress
 from ablation.session.server import ServerError, free_port
-from ablation.session.session import run_session
 from ablation.session.store import Store
 from ablation.study.catalogue import Catalogue
 from ablation.study.load import load_study
 from tests.session.conftest import REFERENCE, ROOT
+from tests.session.sittings import first
 from tests.session.test_server import wait_for
 from tests.workflow.conftest import CATALOGUE, STUDY
 
@@ -76,11 +75,9 @@ def test_a_visit_measures_and_leaves_the_server_running(running, tmp_path):
     found = preflight(plan.study, plan.plan, plan.entries)["endpoints"]
     assert found["slow: m"]["url"] == url
     store = Store(tmp_path / "store")
-    session = plan.plan["sessions"][0]
-    words = io.StringIO()
-    evidence = run_session(plan.study, session, store, Progress([words], ""))
+    evidence, words = first(plan, store)
     (launch,) = evidence["launches"]
-    assert f"visiting {url}" in words.getvalue()
+    assert f"visiting {url}" in words
     assert launch["treatment"]["passed"] is None
     assert launch["treatment"]["text"] == NOT_OBSERVABLE
     assert launch["launch"] == {"kind": "endpoint", "url": url}
@@ -89,8 +86,8 @@ def test_a_visit_measures_and_leaves_the_server_running(running, tmp_path):
     gates = plan.study.gates.model_dump()
     slo = plan.study.slo.model_dump()
     path = tmp_path / "run.parquet"
-    run_hash = evidence["runs"][1]["run_hash"]
-    metadata = derive_run(store, run_hash, path, study="small", gates=gates, slo=slo)
+    name = evidence["runs"][1]["record"]
+    metadata = derive_run(store, name, path, study="small", gates=gates, slo=slo)
     judged = {gate["gate"]: gate for gate in metadata["gates"]}
     assert metadata["usable"], metadata["gates"]
     assert judged["jit_in_window"]["text"] == "not observed: no server log"
@@ -103,14 +100,13 @@ def test_proof_that_nobody_can_give_fails_the_gate(running, tmp_path):
     for arm in study["factor"]["arms"].values():
         arm["evidence"] = "Using AITER"
     plan = schedule(study)
-    assert any("asks for evidence" in warning for warning in plan.plan["warnings"])
+    assert any("asks for evidence" in warning for warning in plan.plan.warnings)
     store = Store(tmp_path / "store")
-    session = plan.plan["sessions"][0]
-    evidence = run_session(plan.study, session, store, Progress([io.StringIO()], ""))
+    evidence, _ = first(plan, store)
     gates, slo = plan.study.gates.model_dump(), plan.study.slo.model_dump()
-    run_hash = evidence["runs"][0]["run_hash"]
+    name = evidence["runs"][0]["record"]
     path = tmp_path / "run.parquet"
-    metadata = derive_run(store, run_hash, path, study="small", gates=gates, slo=slo)
+    metadata = derive_run(store, name, path, study="small", gates=gates, slo=slo)
     assert not metadata["usable"]
     assert "not observable" in metadata["gates"][-1]["text"]
 
@@ -173,7 +169,7 @@ def test_the_key_comes_from_the_shell_and_is_said_nowhere(strict):
         preflight(plan.study, plan.plan, plan.entries, {"THE_KEY": "wrong"})
     found = preflight(plan.study, plan.plan, plan.entries, {"THE_KEY": "s3cret"})
     assert found["endpoints"]["slow: m"]["version"] == "0.32.0"
-    assert "s3cret" not in json.dumps([found, plan.plan])
+    assert "s3cret" not in json.dumps(found) + plan_json(plan.plan)
 
 
 def test_another_version_is_refused(strict):

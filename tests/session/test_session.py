@@ -1,6 +1,5 @@
 """A session on the reference server: what is kept, what is resumed, what a failure leaves."""
 
-import io
 import json
 import shutil
 
@@ -9,12 +8,12 @@ import pytest
 from ablation.client import CLIENT_VERSION
 from ablation.plan.schedule import Schedule
 from ablation.run.derive import derive_run
-from ablation.session.progress import Progress, measured_sessions, seconds_left
-from ablation.session.server import ServerError
-from ablation.session.session import run_session
+from ablation.session.progress import Position
 from ablation.session.store import Store
+from ablation.sitting.outlook import outlook
 from ablation.study.catalogue import Catalogue
 from ablation.study.load import load_study
+from tests.session.sittings import first
 from tests.workflow.conftest import CATALOGUE, STUDY
 
 GATES = load_study(STUDY, "test").gates.model_dump()
@@ -29,10 +28,7 @@ def schedule(**server_args: object) -> Schedule:
 
 
 def measure(plan: Schedule, store: Store, **options) -> tuple[dict, str]:
-    words = io.StringIO()
-    session = plan.plan["sessions"][0]
-    evidence = run_session(plan.study, session, store, Progress([words], "test:"), **options)
-    return evidence, words.getvalue()
+    return first(plan, store, **options)
 
 
 @pytest.fixture
@@ -53,40 +49,65 @@ def test_measured_once_then_found(store):
     again, words = measure(plan, store)
     assert "nothing to measure" in words
     assert again == evidence
-    assert measured_sessions(plan.plan, store) == {plan.plan["sessions"][0]["id"]}
-    assert seconds_left(plan.plan, store, 1.0) < seconds_left(
-        plan.plan, Store(store.folder / "empty"), 1.0
-    )
+    blocks = outlook(plan.plan, store.fresh())
+    assert [block.block for block in blocks if not block.launches] == [1]
+    before = Position(plan.plan, store, outlook(plan.plan, Store(store.folder / "empty")))
+    now = Position(plan.plan, store, blocks)
+    assert (before.done, now.done) == (0, 2)
+    assert now.head(plan.plan.sessions[2]).startswith("[3/6, about ")
 
 
-def test_only_the_missing_level_is_measured(store):
+def test_only_the_missing_level_is_measured(store, tmp_path):
     plan = schedule()
-    first, _ = measure(plan, store)
-    kept, lost = (run["run_hash"] for run in first["runs"])
-    shutil.rmtree(store.run(lost))
-    stamp = (store.run(kept) / "reads.parquet").stat().st_mtime_ns
+    before, _ = measure(plan, store)
+    kept, lost = (run["record"] for run in before["runs"])
+    shutil.move(store.record(lost), tmp_path / "elsewhere")
+    stamp = (store.record(kept) / "reads.parquet").stat().st_mtime_ns
     second, words = measure(plan, store)
     assert "level 1:" not in words
-    assert (store.run(kept) / "reads.parquet").stat().st_mtime_ns == stamp
+    assert (store.record(kept) / "reads.parquet").stat().st_mtime_ns == stamp
     assert len(second["launches"]) == 2
-    assert second["runs"][0] == first["runs"][0]
-    assert second["runs"][1]["launch_id"] != first["runs"][1]["launch_id"]
+    assert second["runs"][0] == before["runs"][0]
+    assert second["runs"][1]["launch_id"] != before["runs"][1]["launch_id"]
 
 
 def test_a_server_that_dies_under_load_keeps_its_evidence_and_is_no_data(store):
     plan = schedule(fault="death:30")  # in the second level
-    with pytest.raises(
-        ServerError, match=r"level 4: the server's process ended .* requests into the level"
-    ):
-        measure(plan, store)
-    one, four = (level["run_hash"] for level in plan.plan["sessions"][0]["levels"])
-    assert store.has(one)
-    assert not store.has(four)
-    (folder,) = store.folder.glob("launch-*")
-    assert (folder / "failed-concurrency-4" / "requests.parquet").is_file()
-    launch = store.launch(folder.name)
-    assert launch["exit"]["how"] == "ended by itself"
-    assert "level 4" in launch["error"]
+    evidence, words = measure(plan, store)
+    assert "level 4: the server's process ended" in words
+    assert "requests into the level" in words
+    assert "the other arms go on" in words
+    assert evidence["failure"]["launch_id"] == evidence["launches"][0]["launch_id"]
+    assert [run["concurrency"] for run in evidence["runs"]] == [1]
+    one, four = (level.run_hash for level in plan.plan.sessions[0].levels)
+    assert len(store.fresh().records(one)) == 1
+    assert store.fresh().records(four) == []
+    folders = sorted(store.folder.glob("launch-*"))
+    assert len(folders) == 2  # one of each arm
+    for folder in folders:
+        assert (folder / "failed-concurrency-4" / "requests.parquet").is_file()
+        launch = store.launch(folder.name)
+        assert launch["exit"]["how"] == "ended by itself"
+        assert "level 4" in launch["error"]
+
+
+@pytest.mark.parametrize("damage", [b"", b"\0" * 300, b"{}"])
+@pytest.mark.parametrize("name", ["launch.json", "exit.json", "run.json"])
+def test_a_damaged_file_is_named_kept_and_measured_again(store, damage, name):
+    plan = schedule()
+    measure(plan, store)
+    pattern = "[0-9a-f]*/run.json" if name == "run.json" else f"launch-*/{name}"
+    path = sorted(store.folder.glob(pattern))[0]
+    path.write_bytes(damage)
+    evidence, words = measure(plan, store.fresh())
+    assert path.read_bytes() == damage
+    assert [run["concurrency"] for run in evidence["runs"]] == [1, 4]
+    if name == "exit.json":
+        assert "nothing to measure" in words
+        return
+    assert str(path) in words
+    assert "is kept" in words
+    assert not {run["record"] for run in evidence["runs"]} & {path.parent.name}
 
 
 def test_secrets_reach_the_server_and_no_file(store):
@@ -111,10 +132,10 @@ def test_a_full_disk_is_told_before_the_launch(store, monkeypatch):
 def test_a_run_derives_to_the_same_bytes(store, tmp_path):
     plan = schedule()
     evidence, _ = measure(plan, store)
-    run_hash = evidence["runs"][1]["run_hash"]
+    name = evidence["runs"][1]["record"]
     paths = [tmp_path / name / "run.parquet" for name in ("a", "b")]
     for path in paths:
-        derive_run(store, run_hash, path, study="small", gates=GATES, slo=SLO)
+        derive_run(store, name, path, study="small", gates=GATES, slo=SLO)
     assert paths[0].read_bytes() == paths[1].read_bytes()
 
 
@@ -130,9 +151,9 @@ def test_a_treatment_that_did_not_happen_does_not_count(store, tmp_path, require
     )
     evidence, _ = measure(plan, store)
     gates = GATES | {"treatment": required}
-    run_hash = evidence["runs"][0]["run_hash"]
+    name = evidence["runs"][0]["record"]
     metadata = derive_run(
-        store, run_hash, tmp_path / "run.parquet", study="small", gates=gates, slo=SLO
+        store, name, tmp_path / "run.parquet", study="small", gates=gates, slo=SLO
     )
     gate = metadata["gates"][-1]
     assert gate["gate"] == "treatment"

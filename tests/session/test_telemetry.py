@@ -1,6 +1,5 @@
 """Telemetry through a whole session: a launch on the reference server beside a nvidia-smi of known truth."""
 
-import io
 import json
 import sys
 
@@ -10,12 +9,11 @@ import pytest
 from ablation.aggregate.aggregate import aggregate
 from ablation.plan.schedule import Schedule
 from ablation.run.derive import derive_run
-from ablation.session.progress import Progress
-from ablation.session.session import run_session
 from ablation.session.store import Store
 from ablation.study.catalogue import Catalogue
 from ablation.study.load import load_study
 from ablation.telemetry.watch import TelemetryError
+from tests.session.sittings import first
 from tests.telemetry.fakes import nvidia_smi
 from tests.workflow.conftest import CATALOGUE, STUDY
 
@@ -31,9 +29,7 @@ def schedule(**telemetry: object) -> Schedule:
 
 
 def measure(plan: Schedule, store: Store) -> dict:
-    return run_session(
-        plan.study, plan.plan["sessions"][0], store, Progress([io.StringIO()], "test:")
-    )
+    return first(plan, store)[0]
 
 
 def test_from_the_samples_of_a_launch_to_the_aggregate(tmp_path, monkeypatch):
@@ -46,21 +42,19 @@ def test_from_the_samples_of_a_launch_to_the_aggregate(tmp_path, monkeypatch):
     assert told["reader"] == "nvidia-smi --loop-ms"
     assert (told["idle_power_w"], told["power_max_w"]) == (300.0, 300.0)
     assert told["energy_j"] == pytest.approx(300 * told["energy_s"], rel=1e-3)
-    run_hash = evidence["runs"][1]["run_hash"]
+    name = evidence["runs"][1]["record"]
     path = tmp_path / "run.parquet"
-    made = derive_run(
-        store, run_hash, path, study="small", gates=plan.study.gates.model_dump(), slo={}
-    )
+    made = derive_run(store, name, path, study="small", gates=plan.study.gates.model_dump(), slo={})
     summary = made["summary"]
     assert summary["power_mean_w"] == pytest.approx(300.0, rel=1e-3)
     truth = 300 / summary["output_throughput_tok_s"]
     assert summary["energy_per_output_token_j"] == pytest.approx(truth, rel=1e-3)
     gate = next(gate for gate in made["gates"] if gate["gate"] == "throttling")
-    assert gate["passed"]
+    assert gate["state"] == "passed"
     assert "100.0% are at the power limit, which does not fail" in gate["text"]
-    first = path.read_bytes()
-    derive_run(store, run_hash, path, study="small", gates=plan.study.gates.model_dump(), slo={})
-    assert path.read_bytes() == first
+    before = path.read_bytes()
+    derive_run(store, name, path, study="small", gates=plan.study.gates.model_dump(), slo={})
+    assert path.read_bytes() == before
     row = aggregate([path], plan.plan).to_pylist()[0]
     assert row["energy_per_output_token_j"] == summary["energy_per_output_token_j"]
     assert (row["energy_source"], row["throttled_fraction"]) == ("power", 0.0)
@@ -81,7 +75,7 @@ def test_a_launch_that_must_have_telemetry_is_refused_before_its_server_starts(
 
 def test_telemetry_is_in_no_hash():
     hashes = [
-        [level["run_hash"] for session in plan.plan["sessions"] for level in session["levels"]]
+        [level.run_hash for session in plan.plan.sessions for level in session.levels]
         for plan in (schedule(), schedule(enabled=False), schedule(enabled=True, period_s=5))
     ]
     assert hashes[0] == hashes[1] == hashes[2]

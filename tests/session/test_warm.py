@@ -1,17 +1,15 @@
 """A warm launch fills caches once, and is no data."""
 
-import io
 import json
 
 import pytest
 
 from ablation.plan.schedule import Schedule
-from ablation.session.progress import Progress
 from ablation.session.server import ServerError
-from ablation.session.session import run_session
 from ablation.session.store import Store
 from ablation.study.catalogue import Catalogue
 from ablation.study.load import load_study
+from tests.session.sittings import measure_block
 from tests.workflow.conftest import CATALOGUE, STUDY
 
 
@@ -25,27 +23,26 @@ def schedule(**args: object) -> Schedule:
 
 def test_once_for_a_model_and_arm_before_the_first_block(tmp_path):
     plan, store = schedule(), Store(tmp_path / "store")
-    first = plan.plan["sessions"][0]
-    same = next(s for s in plan.plan["sessions"][1:] if s["arm"] == first["arm"])
-    for session in (first, same):
-        words = io.StringIO()
-        evidence = run_session(plan.study, session, store, Progress([words], ""))
-        assert ("warm launch: done" in words.getvalue()) is (session is first)
-        assert len(evidence["launches"]) == 1
-    (warm,) = store.folder.glob("warm-*")
+    for block in (1, 2):
+        evidence, words = measure_block(plan, store, block=block)
+        assert words.count("warm launch: done") == (2 if block == 1 else 0)
+        assert [len(session["launches"]) for session in evidence.values()] == [1, 1]
+    # Both before the first that counts, so that nothing lies between the launches of a pair.
+    warm, other = sorted(store.folder.glob("warm-*"))
+    launches = sorted(store.folder.glob("launch-*"))
+    assert other.name.removeprefix("warm-") < launches[0].name.removeprefix("launch-")
     record = json.loads((warm / "launch.json").read_text())
     assert record["levels"] == [1, 4]
     assert "reference server" in (warm / "server.log").read_text()
     assert json.loads((warm / "exit.json").read_text())["how"] == "stopped by the session"
-    assert len(list(store.folder.glob("*/run.json"))) == 4  # two levels of two sessions
+    assert len(list(store.folder.glob("*/run.json"))) == 8  # two levels of four sessions
 
 
 def test_a_warm_launch_that_failed_is_told_and_tried_again(tmp_path):
     plan, store = schedule(fault="death:5"), Store(tmp_path / "store")
-    session = plan.plan["sessions"][0]
     for attempt in (1, 2):
         with pytest.raises(ServerError, match="warm launch: the server's process ended"):
-            run_session(plan.study, session, store, Progress([io.StringIO()], ""))
+            measure_block(plan, store)
         assert len(list(store.folder.glob("warm-*"))) == attempt
     assert not list(store.folder.glob("launch-*"))
 

@@ -158,13 +158,6 @@ def test_a_margin_that_is_none_is_refused(margin):
         log_margin(margin)
 
 
-def test_confidence_in_percent_is_refused():
-    plan = make_plan()
-    plan["design"]["confidence"] = 95
-    with pytest.raises(ValueError, match="fraction"):
-        compare(make_runs(plan), plan)
-
-
 def test_a_difference_surely_inside_the_margin_is_equivalent():
     words = verdicts(
         np.array([6, 6, 6, 2]), np.array([True, True, False, True]),

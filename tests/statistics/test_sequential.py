@@ -7,7 +7,7 @@ import pytest
 
 from ablation.statistics import compare, tables
 from ablation.statistics.sequential import decide, look_points, planned_blocks, settle, spending
-from tests.synthetic import make_plan, make_runs
+from tests.synthetic import make_plan, make_runs, restudy
 
 MARGIN = math.log(1.02)
 
@@ -105,8 +105,7 @@ def test_a_missing_block_ends_the_row_of_complete_ones():
 
 
 def test_options_come_from_the_design():
-    plan = make_plan(blocks=10)
-    plan["design"]["sequential"] = {"first": 4, "every": 1}
+    plan = restudy(make_plan(blocks=10), design={"sequential": {"first": 4, "every": 1}})
     runs = make_runs(plan, effect_percent=20.0, cov_percent=0.2)
     table = decide(runs[runs["block"] <= 4], plan)
     assert (table["settled_at"] == 4).all()
@@ -118,8 +117,7 @@ def test_nothing_to_compare():
 
 
 def stopped(**changes):
-    plan = make_plan(blocks=10, **changes)
-    plan["design"]["sequential"] = {"first": 6, "every": 2}
+    plan = make_plan(blocks=10, sequential=True, **changes)
     runs = make_runs(plan, effect_percent=6.0, cov_percent=0.3)
     return plan, runs[(runs["block"] <= 6) | (runs["model"] != "gqa-small")]
 
@@ -140,16 +138,14 @@ def test_the_comparison_takes_the_verdicts_of_the_looks_and_misses_nothing():
 
 
 def test_a_verdict_that_a_fixed_design_would_give_too_early_is_not_given():
-    plan = make_plan(blocks=10, levels=(4,))
+    plan, looking = (make_plan(blocks=10, levels=(4,), sequential=s) for s in (False, True))
     found = 0
     only = ["model", "arm", "block", "concurrency", "usable", "output_throughput_tok_s"]
     for seed in range(80):
         runs = make_runs(plan, seed, effect_percent=1.9, cov_percent=1.0)[only]
         early = runs[(runs["block"] <= 6) | (runs["model"] != "gqa-small")]
         fixed = compare(early, plan)
-        plan["design"]["sequential"] = {"first": 6, "every": 2}
-        looked = compare(early, plan)
-        del plan["design"]["sequential"]
+        looked = compare(early, looking)
         fixed, looked = (
             t[t["metric"] == "output_throughput_tok_s"].iloc[0] for t in (fixed, looked)
         )
@@ -163,16 +159,15 @@ def test_a_verdict_that_a_fixed_design_would_give_too_early_is_not_given():
 def test_blocks_that_were_saved_are_no_longer_planned():
     plan, runs = stopped()
     needed = planned_blocks(runs, plan)
-    assert needed["models"]["gqa-small"]["blocks"] == 6
-    assert needed["models"]["mla-small"]["blocks"] == 10
-    assert max(s["block"] for s in needed["sessions"] if s["model"] == "gqa-small") == 6
+    assert needed.models["gqa-small"].blocks == 6
+    assert needed.models["mla-small"].blocks == 10
+    assert max(s.block for s in needed.sessions if s.model == "gqa-small") == 6
     plain = make_plan()
     assert planned_blocks(make_runs(plain), plain) is plain
 
 
 def test_fewer_blocks_than_a_look_takes():
     plan = make_plan(blocks=2)
-    plan["design"]["sequential"] = {"first": 6, "every": 2}
     table = decide(make_runs(plan), plan)
     assert (table["verdict"] == "inconclusive").all()
     assert table["stop"].all()

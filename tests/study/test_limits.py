@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from ablation.plan.plan import build_plan
+from ablation.plan.build import build_plan
+from ablation.plan.plan import plan_json
 from ablation.plan.text import plan_text
 from ablation.study.catalogue import read_catalogue
 from ablation.study.config import Study
@@ -34,7 +35,7 @@ def refusal(study: Study) -> str:
 
 
 def warnings(study: Study) -> str:
-    return "\n".join(build_plan(study, CATALOGUE)["warnings"])
+    return "\n".join(build_plan(study, CATALOGUE).warnings)
 
 
 def test_heads_that_cannot_be_split():
@@ -126,12 +127,12 @@ def test_a_level_that_the_kv_cache_cannot_hold_is_doubtful():
 def test_an_architecture_stands_for_its_largest_gpu():
     small = study_of("kimi-k2.5", hardware={"gpu": None}, args={"tensor-parallel-size": 2})
     assert "the largest gfx942 in config/gpus.yaml" in refusal(small)
-    assert build_plan(study_of("kimi-k2.5", hardware={"gpu": None}), CATALOGUE)["sessions"]
+    assert build_plan(study_of("kimi-k2.5", hardware={"gpu": None}), CATALOGUE).sessions
 
 
 def test_an_unknown_gpu_refuses_nothing():
     plan = build_plan(study_of("kimi-k2.5", hardware={"gpu": "Some GPU"}), CATALOGUE)
-    assert plan["models"]["kimi-k2.5"]["computed"]["off"]["gpu_memory_gib"] is None
+    assert plan.models["kimi-k2.5"].computed["off"].gpu_memory_gib is None
 
 
 def test_more_gpus_than_the_host_has():
@@ -150,9 +151,9 @@ def test_a_folder_that_cannot_be_seen_leaves_the_quantization_open():
     plan = build_plan(
         study_of("kimi-k2.5", path="/models/kimi", args={"tensor-parallel-size": 4}), CATALOGUE
     )
-    computed = plan["models"]["kimi-k2.5"]["computed"]["off"]
-    assert computed["heads_per_gpu"] == 16
-    assert computed["weights_gib"] is None
+    computed = plan.models["kimi-k2.5"].computed["off"]
+    assert computed.heads_per_gpu == 16
+    assert computed.weights_gib is None
 
 
 def test_a_config_json_that_is_none(tmp_path):
@@ -168,8 +169,10 @@ def test_a_parallel_size_of_nothing():
 
 def test_the_published_study_passes_and_the_plan_says_what_was_computed():
     plan = build_plan(FULL, CATALOGUE)
-    computed = plan["models"]["kimi-k2.5"]["computed"]["off"]
-    assert computed["heads_per_gpu"] == 16
-    assert computed["weights_gib"] == pytest.approx(139.8, abs=0.1)
+    computed = plan.models["kimi-k2.5"].computed["off"]
+    assert computed.heads_per_gpu == 16
+    assert computed.weights_gib == pytest.approx(139.8, abs=0.1)
     assert "16 heads and 1 key/value heads a GPU, weights 140 of 256 GiB" in plan_text(plan)
-    assert json.loads(json.dumps(plan)) == plan
+    assert (
+        json.loads(plan_json(plan))["models"]["kimi-k2.5"]["computed"]["off"]["heads_per_gpu"] == 16
+    )

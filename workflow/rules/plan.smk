@@ -9,7 +9,7 @@ rule write_plan:
     conda:
         "../../envs/analysis.yaml"
     params:
-        config_hash=SCHEDULE.plan["config_hash"],
+        config_hash=SCHEDULE.plan.config_hash,
         run_hashes=SCHEDULE.all_run_hashes(),
     script:
         "../scripts/plan.py"
@@ -23,5 +23,5 @@ rule plan:
         "<logs>/print_plan.log",
     conda:
         "../../envs/analysis.yaml"
-    shell:
-        "cat {input} | tee {log}"
+    script:
+        "../scripts/show_plan.py"

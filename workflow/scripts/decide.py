@@ -3,16 +3,16 @@
 from pathlib import Path
 
 from ablation.aggregate.aggregate import aggregate
+from ablation.files import write_json
 from ablation.job import job
 from ablation.plan.schedule import Schedule
-from ablation.session.store import write_json
 from ablation.statistics.sequential import decide
 
 if __name__ == "__main__":
     with job(snakemake):
-        plan = Schedule.from_config(snakemake.config).plan
-        runs = aggregate([Path(path) for path in snakemake.input.runs], plan).to_pandas()
-        table = decide(runs, plan)
+        schedule = Schedule.from_config(snakemake.config)
+        runs = aggregate([Path(path) for path in snakemake.input.runs], schedule.plan).to_pandas()
+        table = decide(runs, schedule.plan)
         rows = table[table["model"] == snakemake.wildcards.model]
         outcome = {
             "schema": "ablation.decision/1",

@@ -14,10 +14,10 @@ if __name__ == "__main__":
     with job(snakemake):
         plan = Schedule.from_config(snakemake.config).plan
         runs = pd.read_parquet(snakemake.input[0])
-        names = {"study": plan["study"], "config_hash": plan["config_hash"]}
+        names = {"study": plan.name, "config_hash": plan.config_hash}
         out = {name: Path(path) for name, path in snakemake.output.items()}
         tables.write(summarise(runs, plan), tables.ARMS, out["arms"], **names)
         tables.write(compare(runs, plan), tables.COMPARISONS, out["comparisons"], **names)
         tables.write(variability(runs, plan), tables.VARIABILITY, out["variability"], **names)
-        looks = decide(runs, plan) if plan["design"]["sequential"] is not None else pd.DataFrame()
+        looks = decide(runs, plan) if plan.study.design.sequential is not None else pd.DataFrame()
         tables.write(looks, tables.DECISIONS, out["decisions"], **names)

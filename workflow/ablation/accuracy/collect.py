@@ -11,15 +11,16 @@ import json
 import math
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import httpx
 
-from ablation.accuracy.settings import REPEATS, Settings, draw_prompts, prompt_set
+from ablation.accuracy.settings import REPEATS, Questions, draw_prompts, prompt_set
 from ablation.accuracy.store import FILE, AccuracyError, write_answers
-from ablation.plan.plan import Plan
+from ablation.plan.plan import Session
 from ablation.session.environment import scrub
 
 Row = dict[str, Any]
@@ -27,7 +28,7 @@ Row = dict[str, Any]
 
 def observe(
     url: str,
-    session: Plan,
+    session: Session,
     folder: Path,
     hidden: Sequence[str] = (),
     *,
@@ -40,22 +41,22 @@ def observe(
     `session` is the session's part of the plan, `hidden` are values that no file may hold. `served_model` is the name
     that requests ask for, where it is not the study's; `headers` go with each request and into no record.
     """
-    settings = session["accuracy"]
+    settings = session.questions
     if settings is None:
         return {"observed": False, "text": "accuracy: not observed: switched off in the study"}
     began, started_at = time.monotonic(), datetime.now(UTC).isoformat(timespec="milliseconds")
     try:
         rows = asyncio.run(
-            _ask_all(url, served_model or session["model"], settings, dict(headers or {}))
+            _ask_all(url, served_model or session.model, settings, dict(headers or {}))
         )
         wall_s = round(time.monotonic() - began, 3)
-        asked = {name: value for name, value in settings.items() if name != "expected_s"}
+        asked = {name: value for name, value in asdict(settings).items() if name != "expected_s"}
         metadata = {
             "launch_id": folder.name,
-            "model": session["model"],
-            "arm": session["arm"],
-            "block": session["block"],
-            "session_hash": session["session_hash"],
+            "model": session.model,
+            "arm": session.arm,
+            "block": session.block,
+            "session_hash": session.session_hash,
             "prompt_set": prompt_set(settings),
             "settings": asked,
             "started_at": started_at,
@@ -70,19 +71,19 @@ def observe(
         "file": FILE,
         "prompt_set": metadata["prompt_set"],
         "wall_s": wall_s,
-        "text": f"accuracy: {settings['prompts']} prompts answered {REPEATS} times in {wall_s:.1f} s",
+        "text": f"accuracy: {settings.prompts} prompts answered {REPEATS} times in {wall_s:.1f} s",
     }
 
 
-async def _ask_all(url: str, model: str, settings: Settings, headers: dict[str, str]) -> list[Row]:
+async def _ask_all(url: str, model: str, settings: Questions, headers: dict[str, str]) -> list[Row]:
     """Every repeat of every prompt, at the stated concurrency; the first failure ends it."""
     prompts = draw_prompts(settings)
-    limit = asyncio.Semaphore(int(settings["concurrency"]))
+    limit = asyncio.Semaphore(settings.concurrency)
     # verify costs a file of certificates, which plain http has no use for
     client = httpx.AsyncClient(
         base_url=url,
         headers=headers,
-        timeout=settings["timeout_s"],
+        timeout=settings.timeout_s,
         trust_env=False,
         verify=url.startswith("https"),
     )
@@ -91,7 +92,7 @@ async def _ask_all(url: str, model: str, settings: Settings, headers: dict[str, 
         async with limit:
             choice = await _ask(client, model, prompts[number], settings)
         head = {"repeat": repeat, "prompt": number}
-        return [head | row for row in parse(choice, int(settings["output_tokens"]))]
+        return [head | row for row in parse(choice, settings.output_tokens)]
 
     rows: list[Row] = []
     async with client:
@@ -107,15 +108,15 @@ async def _ask_all(url: str, model: str, settings: Settings, headers: dict[str, 
 
 
 async def _ask(
-    client: httpx.AsyncClient, model: str, prompt: str | list[int], settings: Settings
+    client: httpx.AsyncClient, model: str, prompt: str | list[int], settings: Questions
 ) -> Any:
     body = {
         "model": model,
         "prompt": prompt,
-        "max_tokens": settings["output_tokens"],
+        "max_tokens": settings.output_tokens,
         "temperature": 0,
         "seed": 0,
-        "logprobs": settings["top_logprobs"],
+        "logprobs": settings.top_logprobs,
         "ignore_eos": True,
         # Ids, since several tokens may have the same text.
         "return_tokens_as_token_ids": True,

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from pathlib import Path
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -13,15 +12,29 @@ from ablation.client.workload import read_prompts, seed_of
 from ablation.places import here_or_home
 from ablation.plan.cost import expected_output_tok_s
 from ablation.study.config import Expect, Study
-from ablation.study.workload import Length
+from ablation.study.workload import mean_tokens
 
 REPEATS = 2  # one launch's own repeatability is then known
 FIRST_TOKEN = 3  # below are padding and the like, as in the load's prompts
 
-Settings = dict[str, Any]
+
+@dataclass(frozen=True)
+class Questions:
+    """What every launch of a model is asked. `seed` has no block and no arm: every session is asked the same."""
+
+    prompts: int
+    input_tokens: int
+    output_tokens: int
+    concurrency: int
+    top_logprobs: int
+    timeout_s: float
+    vocabulary: int
+    seed: str
+    file: str | None
+    expected_s: float
 
 
-def accuracy_plan(study: Study, expect: Expect, model: str, vocabulary: int) -> Settings | None:
+def questions_of(study: Study, expect: Expect, model: str, vocabulary: int) -> Questions | None:
     """The accuracy step of a session, for the plan; None where the study does not ask for it.
 
     Nothing of it is in a hash. Raises WorkloadError where a prompt file cannot be used.
@@ -32,38 +45,35 @@ def accuracy_plan(study: Study, expect: Expect, model: str, vocabulary: int) -> 
     prompts = asked.prompts
     if asked.file is not None:
         prompts = min(prompts, len(read_prompts(here_or_home(asked.file))))
-    return {
-        "prompts": prompts,
-        "input_tokens": asked.input_tokens,
-        "output_tokens": asked.output_tokens,
-        "concurrency": min(asked.concurrency, prompts),
-        "top_logprobs": asked.top_logprobs,
-        "timeout_s": asked.timeout_s,
-        "vocabulary": vocabulary,
-        # Without block and arm: every session of a model is asked the same.
-        "seed": f"{study.seed}/{model}/accuracy",
-        "file": asked.file,
-        "expected_s": _expected_s(study, expect, prompts),
-    }
+    return Questions(
+        prompts=prompts,
+        input_tokens=asked.input_tokens,
+        output_tokens=asked.output_tokens,
+        concurrency=min(asked.concurrency, prompts),
+        top_logprobs=asked.top_logprobs,
+        timeout_s=asked.timeout_s,
+        vocabulary=vocabulary,
+        seed=f"{study.seed}/{model}/accuracy",
+        file=asked.file,
+        expected_s=_expected_s(study, expect, prompts),
+    )
 
 
-def draw_prompts(settings: Settings) -> list[str | list[int]]:
+def draw_prompts(settings: Questions) -> list[str | list[int]]:
     """The prompt set: the same for the same settings, on any machine."""
-    count = int(settings["prompts"])
-    if settings["file"] is not None:
-        lines = read_prompts(Path(here_or_home(settings["file"])))
+    count = settings.prompts
+    if settings.file is not None:
+        lines = read_prompts(here_or_home(settings.file))
         return [line.prompt for line in lines[:count]]
-    random = np.random.default_rng(seed_of(settings["seed"]))
-    shape = (count, int(settings["input_tokens"]))
-    ids: list[str | list[int]] = random.integers(
-        FIRST_TOKEN, int(settings["vocabulary"]), shape
-    ).tolist()
+    random = np.random.default_rng(seed_of(settings.seed))
+    shape = (count, settings.input_tokens)
+    ids: list[str | list[int]] = random.integers(FIRST_TOKEN, settings.vocabulary, shape).tolist()
     return ids
 
 
-def prompt_set(settings: Settings) -> str:
+def prompt_set(settings: Questions) -> str:
     """16 hexadecimal digits over all that two launches must have in common to be compared."""
-    asked = [draw_prompts(settings), settings["output_tokens"], settings["concurrency"]]
+    asked = [draw_prompts(settings), settings.output_tokens, settings.concurrency]
     return hashlib.sha256(json.dumps(asked).encode()).hexdigest()[:16]
 
 
@@ -74,11 +84,7 @@ def _expected_s(study: Study, expect: Expect, prompts: int) -> float:
     most the larger of the two fractions of that.
     """
     work, asked = study.workload, study.accuracy
-    tokens_in, tokens_out = _mean(work.input_tokens), _mean(work.output_tokens)
+    tokens_in, tokens_out = mean_tokens(work.input_tokens), mean_tokens(work.output_tokens)
     share = max(asked.input_tokens / tokens_in, asked.output_tokens / tokens_out)
     rate = expected_output_tok_s(expect, min(asked.concurrency, prompts))
     return REPEATS * prompts * tokens_out / rate * share
-
-
-def _mean(length: int | Length) -> float:
-    return length if isinstance(length, int) else length.mean

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -11,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 from pandas import DataFrame
 
 from ablation.accuracy.compare import PhaseResult, Result, Rule, compare_launches
@@ -19,6 +16,8 @@ from ablation.accuracy.distance import PHASES, Launch, answers_of
 from ablation.accuracy.limits import coarsest, dtype_of, floors
 from ablation.accuracy.sentences import missing_words, sentence
 from ablation.accuracy.store import AccuracyError, read_answers
+from ablation.files import write_table
+from ablation.plan.plan import Plan
 from ablation.statistics.tables import to_table
 
 VERSION = "ablation.accuracy-verdict/1"
@@ -102,36 +101,36 @@ def _launch(session: Mapping[str, Any], launch: Mapping[str, Any], store: Path) 
 
 
 def judge(
-    plan: Mapping[str, Any], launches: Sequence[Launch], without: Sequence[tuple[str, str, str]]
+    plan: Plan, launches: Sequence[Launch], without: Sequence[tuple[str, str, str]]
 ) -> DataFrame:
     """The verdict on every arm of every model against the baseline, one row a phase."""
     rows: list[dict[str, Any]] = []
-    baseline = str(plan["factor"]["baseline"])
-    for model, entry in plan["models"].items():
-        if baseline in entry["arms"]:
-            for arm in entry["arms"]:
+    baseline = plan.baseline
+    for model, entry in plan.models.items():
+        if baseline in entry.arms:
+            for arm in entry.arms:
                 if arm != baseline:
                     rows += _rows(plan, model, arm, baseline, launches, without)
     return DataFrame(rows)
 
 
 def _rows(
-    plan: Mapping[str, Any],
+    plan: Plan,
     model: str,
     arm: str,
     baseline: str,
     launches: Sequence[Launch],
     without: Sequence[tuple[str, str, str]],
 ) -> list[dict[str, Any]]:
-    settings = plan["accuracy"]
+    settings = plan.study.accuracy
     dtype = coarsest(
         [
-            dtype_of(session["command"])
-            for session in plan["sessions"]
-            if session["model"] == model and session["arm"] in (arm, baseline)
+            dtype_of(session.launch.command)
+            for session in plan.sessions
+            if session.model == model and session.arm in (arm, baseline)
         ]
     )
-    median, p95 = floors(dtype, settings["median_floor"], settings["p95_floor"])
+    median, p95 = floors(dtype, settings.median_floor, settings.p95_floor)
     both = [one for one in launches if one.model == model and one.arm in (arm, baseline)]
     asked = _most_common_set(both, (arm, baseline))
     ours, theirs = (
@@ -142,7 +141,7 @@ def _rows(
     others = len(both) - len(ours) - len(theirs) if len({one.arm for one in both}) > 1 else 0
     ours, theirs = ours[:MOST_LAUNCHES], theirs[:MOST_LAUNCHES]
     why = [(a, text) for m, a, text in without if m == model and a in (arm, baseline)]
-    result = compare_launches(ours, theirs, Rule(median, p95, settings["noise_ratio"]))
+    result = compare_launches(ours, theirs, Rule(median, p95, settings.noise_ratio))
     common = {
         "model": model,
         "arm": arm,
@@ -180,15 +179,7 @@ def _most_common_set(launches: Sequence[Launch], arms: Sequence[str]) -> str:
 
 def write_verdicts(frame: DataFrame, path: Path, **metadata: Any) -> None:
     """Write the table, whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    text = json.dumps({**metadata, "schema": VERSION}, sort_keys=True)
-    table = to_table(frame, VERDICTS).replace_schema_metadata({b"ablation": text.encode()})
-    aside = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        pq.write_table(table, aside, compression="zstd")
-        aside.replace(path)
-    finally:
-        aside.unlink(missing_ok=True)
+    write_table(path, to_table(frame, VERDICTS), {**metadata, "schema": VERSION})
 
 
 def carry(comparisons: DataFrame, verdicts: DataFrame | None) -> DataFrame:

@@ -48,14 +48,14 @@ def build_context(
         _method(first, second),
     ]
     limit(sections)
-    simulated = [study.name for study in (first, second) if study.plan["simulated"]]
+    simulated = [study.name for study in (first, second) if study.plan.simulated]
     return {
         "title": f"{first.name} against {second.name}",
         "study": f"{first.name}{SEPARATOR}{second.name}",
-        "description": f"{first.name}: {first.plan['title']}. {second.name}: {second.plan['title']}.",
+        "description": f"{first.name}: {first.plan.title}. {second.name}: {second.plan.title}.",
         "simulated": bool(simulated),
         "simulated_text": f"{' and '.join(simulated)}: not measured on a real server.",
-        "factor": first.plan["factor"].get("title") or first.plan["factor"]["name"],
+        "factor": first.plan.study.factor.title,
         "sections": sections,
     }
 
@@ -124,7 +124,7 @@ def _agreement(first: Finished, second: Finished, contrasts: DataFrame) -> Secti
         ]
         section.sentences.append(
             f"{title(first.plan, model)}, {label(first.plan, arm)} against "
-            f"{label(first.plan, first.plan['factor']['baseline'])}: {'; '.join(words)}."
+            f"{label(first.plan, first.plan.baseline)}: {'; '.join(words)}."
         )
     section.sentences.append(
         f"Agree: shown to be within {margin:g} % of each other. Differ: shown not to be the same. Not "
@@ -185,12 +185,30 @@ def _contrast_table(
     )
 
 
+def _where(study: Finished) -> str:
+    """How many hosts and sets of GPUs a study's launches were made on, as far as they recorded it."""
+    launches = study.launches
+    hosts = {host for launch in launches if (host := (launch.get("hardware") or {}).get("host"))}
+    gpus = {
+        tuple(ids)
+        for launch in launches
+        if (ids := (launch.get("hardware") or {}).get("gpu_ids")) is not None
+    }
+    if not hosts:
+        return f"{study.name}: its {len(launches)} launches did not record their host."
+    places = f"{len(hosts)} host{'s' if len(hosts) > 1 else ''}"
+    if len(gpus) > 1:
+        places += f" with {len(gpus)} sets of GPUs"
+    return f"{study.name}: {len(launches)} launches on {places}."
+
+
 def _absolute(first: Finished, second: Finished, absolutes: DataFrame) -> Section:
     section = Section("absolute", "Absolute throughput")
     section.sentences = [
         "Caution: everything in the table of differences above is in these ratios, the machine and its "
         "day included. They say how fast each study ran, not why; only the differences within a study, "
-        "whose arms were interleaved on one machine, are a comparison of the arms."
+        "whose pairs were measured together, are a comparison of the arms.",
+        *(_where(study) for study in (first, second)),
     ]
     if absolutes.empty:
         section.sentences.append("No model, arm and level has a mean in both studies.")
@@ -242,9 +260,9 @@ def _only(first: Finished, second: Finished) -> Section:
     section = Section("only", "In one study only")
     for study, other in ((first, second), (second, first)):
         lacks = other.plan
-        models = [name for name in study.plan["models"] if name not in lacks["models"]]
-        arms = [a for a in study.plan["factor"]["arms"] if a not in lacks["factor"]["arms"]]
-        levels = [str(level) for level in study.plan["levels"] if level not in lacks["levels"]]
+        models = [name for name in study.plan.models if name not in lacks.models]
+        arms = [a for a in study.plan.arms if a not in lacks.arms]
+        levels = [str(level) for level in study.plan.levels if level not in lacks.levels]
         for what, names in (("models", models), ("arms", arms), ("levels", levels)):
             if names:
                 section.items.append(f"Only {study.name} has the {what} {', '.join(names)}.")

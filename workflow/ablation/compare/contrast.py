@@ -14,19 +14,18 @@ arm's mean over launches and e = sd / (mean sqrt(n)) (delta method).
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 from pandas import DataFrame
 from scipy import stats
 
 from ablation.compare.finished import Finished
 from ablation.compare.folders import CompareError
+from ablation.files import write_table
 from ablation.statistics import paired, tables
 from ablation.statistics.metrics import METRICS, PRIMARY
 from ablation.statistics.paired import Floats
@@ -92,21 +91,21 @@ def welch(means: tuple[Floats, Floats], errors: tuple[Floats, Floats], n: tuple[
 
 def confidence_of(first: Finished, second: Finished) -> float:
     """The stricter of both."""
-    return max(float(study.plan["design"]["confidence"]) for study in (first, second))
+    return max(float(study.plan.study.design.confidence) for study in (first, second))
 
 
 def margin_of(first: Finished, second: Finished) -> float:
     """The narrower equivalence margin of both, in percent."""
     return min(
-        float(study.plan["design"]["equivalence_margin_percent"]) for study in (first, second)
+        float(study.plan.study.design.equivalence_margin_percent) for study in (first, second)
     )
 
 
 def check(first: Finished, second: Finished) -> None:
     """Raises CompareError where the studies do not ask the same question in the same units."""
-    factors = [study.plan["factor"] for study in (first, second)]
+    factors = [study.plan.study.factor for study in (first, second)]
     for field in ("name", "baseline"):
-        ours, theirs = (factor[field] for factor in factors)
+        ours, theirs = (getattr(factor, field) for factor in factors)
         if ours != theirs:
             raise CompareError(
                 f"{first.folder}/plan.json and {second.folder}/plan.json: factor.{field} is {ours!r} and "
@@ -144,7 +143,7 @@ def contrast(first: Finished, second: Finished) -> DataFrame:
     for study, side in ((first, "first"), (second, "second")):
         n = both[f"n_pairs_{side}"].to_numpy(dtype=np.float64)
         low, high = (np.log1p(both[f"{end}_percent_{side}"] / 100) for end in ("low", "high"))
-        confidence = float(study.plan["design"]["confidence"])
+        confidence = float(study.plan.study.design.confidence)
         t = stats.t.ppf((1 + confidence) / 2, np.where(n > 1, n - 1, np.nan))
         means.append(np.log(both[f"ratio_{side}"].to_numpy(dtype=np.float64)))
         errors.append((high - low).to_numpy(dtype=np.float64) / 2 / t)
@@ -234,16 +233,9 @@ def write(table: DataFrame, path: Path, first: Finished, second: Finished) -> No
     """The contrast as parquet, beside its place and then moved there."""
     metadata = {
         "schema": SCHEMA,
-        "first": {"folder": first.name, "config_hash": first.plan["config_hash"]},
-        "second": {"folder": second.name, "config_hash": second.plan["config_hash"]},
+        "first": {"folder": first.name, "config_hash": first.plan.config_hash},
+        "second": {"folder": second.name, "config_hash": second.plan.config_hash},
         "confidence": confidence_of(first, second),
         "margin_percent": margin_of(first, second),
     }
-    payload = {b"ablation": json.dumps(metadata, sort_keys=True).encode()}
-    partial = path.with_name(f".{path.name}.partial")
-    try:
-        whole = tables.to_table(table, ROWS).replace_schema_metadata(payload)
-        pq.write_table(whole, partial, compression="zstd")
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+    write_table(path, tables.to_table(table, ROWS), metadata)

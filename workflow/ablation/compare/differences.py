@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ablation.compare.finished import Finished
+from ablation.plan.plan import Plan, Session
 from ablation.report.content import NONE, unique
 
 # In the order in which a reader should doubt: what is compared, the machine, the software, the load.
@@ -21,8 +22,6 @@ KINDS = (
     "design",
     "study",
 )
-# Facts that name a study and differ by nature.
-NAMES = ("study", "title", "description", "config_hash")
 SAME = "the same"
 
 
@@ -55,35 +54,45 @@ def facts(first: Finished, second: Finished) -> list[Fact]:
 def _facts(study: Finished) -> dict[tuple[str, str], str]:
     plan = study.plan
     found: dict[tuple[str, str], str] = {}
-    for name in (*NAMES, "seed", "simulated"):
-        found["study", name.replace("_", " ")] = _text(plan.get(name))
+    asked = plan.study
+    for name, value in _named(plan).items():
+        found["study", name.replace("_", " ")] = _text(value)
+    found["study", "seed"], found["study", "simulated"] = _text(asked.seed), _text(plan.simulated)
     started = sorted(str(launch["started_at"]) for launch in study.launches)
     found["study", "first launch"] = started[0] if started else NONE
     found["study", "last launch"] = started[-1] if started else NONE
-    found["treatment", "baseline"] = _text(plan["factor"]["baseline"])
-    for arm, settings in plan["factor"]["arms"].items():
+    found["treatment", "baseline"] = _text(plan.baseline)
+    for arm, settings in plan.arms.items():
         for part in ("env", "args"):
-            for key, value in dict(settings.get(part) or {}).items():
+            for key, value in dict(getattr(settings, part)).items():
                 found["treatment", f"arm {arm}: {key}"] = _text(value)
-    found["versions", "vLLM (planned)"] = _text(plan.get("vllm_version"))
-    found["hardware", "platform"] = _text(plan.get("platform"))
-    for key, value in dict(plan.get("hardware") or {}).items():
+    found["versions", "vLLM (planned)"] = _text(plan.study.server.vllm)
+    found["hardware", "platform"] = _text(asked.hardware.platform)
+    for key, value in asked.hardware.model_dump().items():
         found["hardware", f"{key} (planned)"] = _text(value)
     for kind in ("hardware", "versions"):
         for key in unique(key for launch in study.launches for key in launch.get(kind) or {}):
             values = unique(_text((launch.get(kind) or {}).get(key)) for launch in study.launches)
             found[kind, key] = "; ".join(values)
     for part in ("workload", "design"):
-        for key, value in dict(plan.get(part) or {}).items():
+        for key, value in getattr(asked, part).model_dump().items():
             found[part, key.replace("_", " ")] = _text(value)
-    for key, value in dict(plan.get("gates") or {}).items():
+    for key, value in asked.gates.model_dump().items():
         found["design", f"gate {key.replace('_', ' ')}"] = _text(value)
-    for model, entry in plan["models"].items():
-        found["design", f"{model}: arms"] = _text(entry.get("arms"))
-        found["design", f"{model}: blocks"] = _text(entry.get("blocks"))
-        if "location" in entry:
-            found["design", f"{model}: location"] = _text(entry["location"])
+    for model, entry in plan.models.items():
+        found["design", f"{model}: arms"] = _text(entry.arms)
+        found["design", f"{model}: blocks"] = _text(entry.blocks)
+        found["design", f"{model}: location"] = _text(entry.location)
     return found
+
+
+def _named(plan: Plan) -> dict[str, str]:
+    return {
+        "study": plan.name,
+        "title": plan.title,
+        "description": plan.study.description,
+        "config_hash": plan.config_hash,
+    }
 
 
 def _commands(first: Finished, second: Finished) -> list[Fact]:
@@ -92,17 +101,17 @@ def _commands(first: Finished, second: Finished) -> list[Fact]:
     ours, theirs = _first_sessions(first), _first_sessions(second)
     for key in (key for key in ours if key in theirs):
         where = "/".join(key)
-        words = [list(map(str, side[key]["command"])) for side in (ours, theirs)]
+        words = [side[key].launch.command for side in (ours, theirs)]
         found.append(Fact("command", where, *_only(_options(words[0]), _options(words[1]))))
-        env = [[f"{k}={v}" for k, v in side[key]["env"].items()] for side in (ours, theirs)]
+        env = [[f"{k}={v}" for k, v in side[key].launch.env.items()] for side in (ours, theirs)]
         found.append(Fact("environment", where, *_only(env[0], env[1])))
     return found
 
 
-def _first_sessions(study: Finished) -> dict[tuple[str, str], Mapping[str, Any]]:
-    found: dict[tuple[str, str], Mapping[str, Any]] = {}
-    for session in study.plan["sessions"]:
-        found.setdefault((session["model"], session["arm"]), session)
+def _first_sessions(study: Finished) -> dict[tuple[str, str], Session]:
+    found: dict[tuple[str, str], Session] = {}
+    for session in study.plan.sessions:
+        found.setdefault((session.model, session.arm), session)
     return found
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,9 +11,9 @@ from typing import Any
 from pandas import DataFrame
 
 from ablation.compare.folders import CompareError
+from ablation.plan.plan import Plan, read_plan
 from ablation.statistics import tables
 
-PLAN = "ablation.plan/1"
 SESSION = "ablation.session/1"
 
 
@@ -23,7 +23,7 @@ class Finished:
 
     name: str
     folder: Path
-    plan: Mapping[str, Any]
+    plan: Plan
     sessions: list[dict[str, Any]]
     arms: DataFrame
     comparisons: DataFrame
@@ -37,9 +37,9 @@ class Finished:
 def read_finished(folder: Path) -> Finished:
     """A study's plan, sessions and statistics.
 
-    Raises CompareError where a file lacks, cannot be read, or has a schema that is not read here.
+    Raises CompareError or StudyError where a file lacks, cannot be read, or has a schema that is not read here.
     """
-    plan = _json(folder, folder / "plan.json", PLAN)
+    plan = read_plan(folder / "plan.json")
     statistics = folder / "statistics"
     arms = _table(folder, statistics / "arms.parquet", tables.ARMS.names)
     comparisons = _table(folder, statistics / "comparisons.parquet", tables.COMPARISONS.names)

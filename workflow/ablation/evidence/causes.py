@@ -10,6 +10,7 @@ from typing import Any
 from ablation.evidence.classes import BY_SIGNAL, CLASSES, SILENT, UNKNOWN, FailureClass
 from ablation.evidence.lines import level, lived, plain
 from ablation.evidence.stages import WORDS, Stage, reached
+from ablation.evidence.stamps import split_lines
 
 _READY = re.compile(r"Application startup complete")
 # These end a server whenever they come.
@@ -57,7 +58,7 @@ def failed(log: str) -> bool:
     ready = _READY.search(text)
     if ready:
         return any(_FATAL.search(plain(line)) for line in _errors(text[ready.end() :]))
-    lines = text.splitlines()
+    lines = split_lines(text)
     if any(_FATAL.search(plain(s)) or _FATAL_AT_START.search(plain(s)) for s in _errors(text)):
         return True
     # A traceback that the log ends with; one that vLLM goes on after is an optional part that is missing.
@@ -85,7 +86,7 @@ def classify(
         kind = BY_SIGNAL[ended["signal"]]
         found = next(c for c in CLASSES if c.id == kind), f"ended by {ended['signal']}"
     if found is None:
-        found = _first(SILENT, text.splitlines()[-3:])
+        found = _first(SILENT, split_lines(text)[-3:])
     if found is None:
         found = UNKNOWN, _last_error(text)
     kind_, line = found
@@ -108,7 +109,7 @@ def _errors(text: str) -> list[str]:
     """Lines that may tell of a failure: not those that vLLM only informs or warns with."""
     return [
         line
-        for line in text.splitlines()
+        for line in split_lines(text)
         if line.strip() and level(line) not in _CAUGHT and not _SOURCE.match(plain(line))
     ]
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ablation.evidence.expectations import CHOICES, UNTOLD
+from ablation.evidence.treatment import rows_of
+from ablation.plan.plan import Plan
 from ablation.statistics.noise import same_settings
 
 SENTENCE = "the log shows no difference between the arms"
@@ -13,24 +16,22 @@ Launch = Mapping[str, Any]
 Item = tuple[str, str]
 
 
-def unchanged(
-    plan: Mapping[str, Any], sessions: Sequence[Mapping[str, Any]]
-) -> list[tuple[str, str]]:
+def unchanged(plan: Plan, sessions: Sequence[Mapping[str, Any]]) -> list[tuple[str, str]]:
     """(model, arm) of each comparison whose treatment changed nothing that the servers' logs show.
 
-    Only where the study asked for proof: by an arm's `evidence`, or by a setting that promises something. An arm
-    that repeats the baseline (A/A) is meant to change nothing.
+    Only where the study asked for proof: by an arm's `evidence`, or by a setting that the log can show. An arm that
+    repeats the baseline (A/A) is meant to change nothing.
     """
-    if (plan.get("launch") or {}).get("kind") == "endpoint":
+    if plan.study.server.launch.kind == "endpoint":
         return []  # no log, so nothing to compare
-    baseline = plan["factor"]["baseline"]
+    baseline = plan.baseline
     repeats = same_settings(plan)
     found = []
-    for model, entry in plan["models"].items():
-        if baseline not in entry["arms"]:
+    for model, entry in plan.models.items():
+        if baseline not in entry.arms:
             continue
         other = launches_of(sessions, model, baseline)
-        for arm in entry["arms"]:
+        for arm in entry.arms:
             own = launches_of(sessions, model, arm)
             if arm == baseline or arm in repeats or not own or not other:
                 continue
@@ -52,9 +53,11 @@ def differ(one: Sequence[Launch], other: Sequence[Launch]) -> bool:
 
     What comes and goes between launches of one arm is no evidence of a treatment.
     """
-    plain = any("evidence" not in launch for launch in (*one, *other))
-    mine = [items(launch, plain=plain) for launch in one]
-    theirs = [items(launch, plain=plain) for launch in other]
+    both = (*one, *other)
+    plain = any("evidence" not in launch for launch in both)
+    told = all((launch.get("evidence") or {}).get("arguments") is not None for launch in both)
+    mine = [items(launch, plain=plain, arguments=told) for launch in one]
+    theirs = [items(launch, plain=plain, arguments=told) for launch in other]
     return bool(_always(mine) - _ever(theirs) or _always(theirs) - _ever(mine))
 
 
@@ -66,16 +69,29 @@ def _ever(launches: list[set[Item]]) -> set[Item]:
     return launches[0].union(*launches[1:])
 
 
-def items(launch: Launch, *, plain: bool = False) -> set[Item]:
-    """What a log says of the kernels: (component, name). `plain` as launches measured before have it: lines."""
+def items(launch: Launch, *, plain: bool = False, arguments: bool = False) -> set[Item]:
+    """What a log says of the kernels and of what the server was told: (component, name).
+
+    `plain` as launches measured before have it: lines. `arguments`: those that the server repeats count too, but for
+    those that ask for a kernel; whether they got it shows in the kernels.
+    """
     found = {("line", str(line)) for line in launch.get("backends") or ()} if plain else set()
     evidence = launch.get("evidence") or {}
     if not plain:
         for component, names in (evidence.get("backends") or {}).items():
             found |= {(component, name) for name in names}
+        for variable, told in (evidence.get("components") or {}).items():
+            found |= {(variable, name) for name in (*told["seen"], *told["instead"])}
         found |= {("engine", f"{k}={v}") for k, v in (evidence.get("engine") or {}).items()}
         found |= {
             ("module", name) for name in (evidence.get("jit") or {}).get("aiter_modules") or ()
+        }
+    if arguments:
+        choices = {name.replace("-", "_") for name in CHOICES}
+        found |= {
+            ("argument", f"{name}={value}")
+            for name, value in evidence["arguments"].items()
+            if name not in choices
         }
     proof = launch.get("treatment") or {}
     found |= {("mark", str(line)) for line in proof.get("marks") or proof.get("found") or ()}
@@ -84,4 +100,9 @@ def items(launch: Launch, *, plain: bool = False) -> set[Item]:
 
 def _asked(launches: Sequence[Launch]) -> bool:
     proofs = [launch.get("treatment") or {} for launch in launches]
-    return any(p.get("evidence") or p.get("counter_evidence") or p.get("settings") for p in proofs)
+    return any(
+        proof.get("evidence")
+        or proof.get("counter_evidence")
+        or any(row.state != UNTOLD for row in rows_of(proof))
+        for proof in proofs
+    )

@@ -10,6 +10,7 @@ import re
 from typing import Any
 
 from ablation.evidence.lines import plain
+from ablation.evidence.stamps import split_lines
 
 # A line of kernel compilation: none may fall into a window (see run/gates.py).
 LINE = re.compile(
@@ -38,6 +39,12 @@ _UNTUNED_VLLM = re.compile(
 _ALWAYS = {"module_aiter_enum", "module_aiter_core"}
 
 
+def module_of(line: str) -> str | None:
+    """The module of AITER that a line says was loaded, but for those that every import of AITER loads."""
+    match = _IMPORT.search(line)
+    return match.group(1) if match and match.group(1) not in _ALWAYS else None
+
+
 def jit(log: str) -> dict[str, Any]:
     """Builds with their seconds.
 
@@ -58,7 +65,7 @@ def jit(log: str) -> dict[str, Any]:
     modules: set[str] = set()
     late: set[str] = set()
     waits, autotune, compiled = 0, 0.0, None
-    for line in log.splitlines():
+    for line in split_lines(log):
         if match := _START.search(line):
             built.add(match.group(1))
         elif match := _FINISH.search(line):
@@ -66,8 +73,8 @@ def jit(log: str) -> dict[str, Any]:
             cost[match.group(1)] = max(float(match.group(2)), cost.get(match.group(1), 0.0))
         elif match := _FAILED.search(line):
             failed.add(match.group(1) or match.group(2))
-        elif match := _IMPORT.search(line):
-            modules.add(match.group(1))
+        elif module := module_of(line):
+            modules.add(module)
         elif _WAIT.search(line):
             waits += 1
         elif match := _MONITOR.search(line):
@@ -80,7 +87,7 @@ def jit(log: str) -> dict[str, Any]:
         "aiter_builds": len(built),
         "aiter_build_s": round(sum(cost.values()), 3),
         "aiter_failed": sorted(failed),
-        "aiter_modules": sorted(modules - _ALWAYS),
+        "aiter_modules": sorted(modules),
         "aiter_waits": waits,
         "late_compilations": sorted(late),
         "autotune_s": round(autotune, 3),
@@ -94,6 +101,6 @@ def untuned(log: str) -> dict[str, int]:
     shapes: distinct ones that AITER had no tuned configuration for; lines: how often it said so (every worker
     says it); vllm: distinct kernels of vLLM's own without a tuned configuration.
     """
-    aiter = [plain(line) for line in log.splitlines() if _UNTUNED_AITER.search(line)]
-    own = {plain(line) for line in log.splitlines() if _UNTUNED_VLLM.search(line)}
+    aiter = [plain(line) for line in split_lines(log) if _UNTUNED_AITER.search(line)]
+    own = {plain(line) for line in split_lines(log) if _UNTUNED_VLLM.search(line)}
     return {"shapes": len(set(aiter)), "lines": len(aiter), "vllm": len(own)}

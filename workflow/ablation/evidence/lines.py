@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from ablation.evidence.stamps import split_lines
+
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")
 # `(Worker_TP3_EP3 pid=891) INFO 11-23 02:58:42 [core.py:133] `, or of AITER `[aiter] [pid=254 pname=P] `.
 _PROCESS = re.compile(r"^\((?:[^()]*\s)?pid=\d+\)\s*")
@@ -34,12 +36,12 @@ def level(line: str) -> str:
 
 def once(log: str) -> str:
     """Each line once, at its first place: a verbose library says the same thousands of times."""
-    return "\n".join(dict.fromkeys(log.splitlines())) + "\n"
+    return "\n".join(dict.fromkeys(split_lines(log))) + "\n"
 
 
 def matching(log: str, pattern: re.Pattern[str]) -> list[str]:
     """Distinct plain lines that match, in order, cut to a readable width."""
-    found = (plain(line)[:400] for line in log.splitlines() if pattern.search(line))
+    found = (plain(line)[:400] for line in split_lines(log) if pattern.search(line))
     return list(dict.fromkeys(found))
 
 
@@ -49,6 +51,6 @@ def lived(log: str) -> str:
     return log[: match.start()] if match else log
 
 
-def tail(log: str, lines: int = 12) -> str:
+def tail(log: str, most: int = 12) -> str:
     """The last lines that are not blank, cut to a readable width."""
-    return "\n".join([line[:300] for line in log.splitlines() if line.strip()][-lines:])
+    return "\n".join([line[:300] for line in split_lines(log) if line.strip()][-most:])

@@ -10,8 +10,6 @@ gates failed has its rows, with ``usable`` false. The statistics leave those out
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +19,12 @@ import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet as pq
 
+from ablation.aggregate.aggregate import SCHEMA as SCHEMA_READ
 from ablation.errors import UserError
+from ablation.files import whole
+from ablation.plan.plan import Plan
 
 SCHEMA = "ablation.tidy/1"
-AGGREGATE = "ablation.aggregate/1"
 # Columns of numbers that say which run it is.
 IDENTITY = ("block", "concurrency", "rank")
 
@@ -52,16 +52,16 @@ TIDY = pa.schema(
 )
 
 
-def tidy(runs: pa.Table, plan: Mapping[str, Any]) -> pa.Table:
+def tidy(runs: pa.Table, plan: Plan) -> pa.Table:
     """The long form of an aggregate: metrics in its column order, within them runs in its row order.
 
     Raises UserError where the table is not an aggregate of the version that this code reads.
     """
     metadata = _metadata(runs)
-    if metadata.get("schema") != AGGREGATE:
+    if metadata.get("schema") != SCHEMA_READ:
         raise UserError(
-            f"the aggregate has schema {metadata.get('schema')!r}, {AGGREGATE!r} is read here; delete "
-            f"results/{plan['study']}/aggregate/runs.parquet and type the same command again"
+            f"the aggregate has schema {metadata.get('schema')!r}, {SCHEMA_READ!r} is read here; delete "
+            f"results/{plan.name}/aggregate/runs.parquet and type the same command again"
         )
     metrics = [field for field in runs.schema if _is_metric(field)]
     failed = pa.array([",".join(names) for names in runs["gates_failed"].to_pylist()], pa.string())
@@ -70,7 +70,7 @@ def tidy(runs: pa.Table, plan: Mapping[str, Any]) -> pa.Table:
         for name in ("study", "model", "arm", "launch_id", "usable", *IDENTITY)
     }
     shared["gates_failed"] = failed
-    shared["simulated"] = pa.array(np.full(len(runs), bool(plan["simulated"])))
+    shared["simulated"] = pa.array(np.full(len(runs), plan.simulated))
     parts = []
     for field in metrics:
         own = {
@@ -80,25 +80,18 @@ def tidy(runs: pa.Table, plan: Mapping[str, Any]) -> pa.Table:
         }
         part = pa.table([(shared | own)[name] for name in TIDY.names], schema=TIDY)
         parts.append(part.filter(pc.invert(pc.is_null(part["value"], nan_is_null=True))))
-    payload = json.dumps(metadata | {"schema": SCHEMA, "simulated": bool(plan["simulated"])})
+    payload = json.dumps(metadata | {"schema": SCHEMA, "simulated": plan.simulated})
     table = pa.concat_tables(parts) if parts else TIDY.empty_table()
     return table.replace_schema_metadata({b"ablation": payload.encode()})
 
 
 def write_tidy(table: pa.Table, parquet: Path, csv: Path) -> None:
     """Both files, each whole or not at all. The CSV has a header, a comma, and a point in its numbers."""
-    _aside(parquet, lambda path: pq.write_table(table, path, compression="zstd"))
+    with whole(parquet) as partial:
+        pq.write_table(table, partial, compression="zstd")
     options = pyarrow.csv.WriteOptions(quoting_style="needed")
-    _aside(csv, lambda path: pyarrow.csv.write_csv(table, path, options))
-
-
-def _aside(path: Path, write: Callable[[Path], None]) -> None:
-    partial = path.with_name(f".{path.name}.partial-{os.getpid()}")
-    try:
-        write(partial)
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+    with whole(csv) as partial:
+        pyarrow.csv.write_csv(table, partial, options)
 
 
 def _metadata(table: pa.Table) -> dict[str, Any]:

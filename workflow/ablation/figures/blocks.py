@@ -1,18 +1,17 @@
-"""Every launch in launch order, the arms of a block joined: drift, modes and odd launches are visible."""
+"""Every launch at its time, the arms of a block joined: drift, modes and odd launches are visible."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 from pandas import DataFrame
 
 from ablation.figures.layout import foot, key, model_title, models_of
 from ablation.figures.style import MUTED, arm_styles, look, notice, panels, watermark
+from ablation.plan.plan import Plan
 from ablation.statistics.metrics import METRICS, PRIMARY
 
 MOST_PANELS = 8
@@ -20,13 +19,14 @@ MOST_PANELS = 8
 FEW = 3
 
 
-def draw(plan: Mapping[str, Any], *, runs: DataFrame, metric: str = PRIMARY) -> Figure:
-    """One panel a model and level: a point a launch at its rank, its block's points joined.
+def draw(plan: Plan, *, runs: DataFrame, metric: str = PRIMARY) -> Figure:
+    """One panel a model and level: a point a launch at the time of its run, its block's points joined.
 
     ``runs`` is the aggregate. Excluded runs are hollow. Where there are more than 8 models and levels,
     the models with several arms come first, each with some of its levels from the lowest to the highest.
     """
     rows = runs[runs[metric].notna()] if len(runs) else runs
+    rows, unit = _with_time(rows)
     shown, left_out = _choose(plan, rows)
     with look():
         figure, axes = panels(max(len(shown), 1), height=3.0 if len(shown) > 2 else 3.7)
@@ -38,7 +38,7 @@ def draw(plan: Mapping[str, Any], *, runs: DataFrame, metric: str = PRIMARY) -> 
             _panel(ax, own, metric, plan)
             ax.set_title(model_title(plan, model, f", concurrency {level}"))
             ax.set_ylabel(f"{title.title.capitalize()} ({title.display_unit})")
-            ax.set_xlabel("Launch, in the order of the plan")
+            ax.set_xlabel(f"Time since the first run of the study ({unit})")
         if shown:
             counts = rows.groupby(["model", "concurrency", "arm"], sort=False)["usable"].sum()
             drawn = counts.reset_index(name="n").set_index(["model", "concurrency"]).loc[shown]
@@ -54,7 +54,19 @@ def draw(plan: Mapping[str, Any], *, runs: DataFrame, metric: str = PRIMARY) -> 
     return figure
 
 
-def _choose(plan: Mapping[str, Any], rows: DataFrame) -> tuple[list[tuple[str, int]], str]:
+def _with_time(rows: DataFrame) -> tuple[DataFrame, str]:
+    """The rows with their time since the first of them, in a unit that fits, and the unit."""
+    if rows.empty:
+        return rows.assign(time=[]), "h"
+    seconds = (rows["started_at"] - rows["started_at"].min()).dt.total_seconds()
+    span = float(seconds.max())
+    unit, size = ("min", 60.0) if span < 2 * 3600 else ("h", 3600.0)
+    if span > 3 * 86400:
+        unit, size = "days", 86400.0
+    return rows.assign(time=seconds / size), unit
+
+
+def _choose(plan: Plan, rows: DataFrame) -> tuple[list[tuple[str, int]], str]:
     """The (model, level) that get a panel, and a sentence on the others."""
     models = models_of(plan, rows)
     cells = {
@@ -65,7 +77,7 @@ def _choose(plan: Mapping[str, Any], rows: DataFrame) -> tuple[list[tuple[str, i
     if len(everything) <= MOST_PANELS:
         return everything, ""
     # A model with one arm has nothing to pair: the others are looked at first.
-    models.sort(key=lambda model: len(plan["models"][model]["arms"]) < 2)
+    models.sort(key=lambda model: len(plan.models[model].arms) < 2)
     room = max(MOST_PANELS // len(models), FEW)
     chosen = [(model, level) for model in models for level in _spread(cells[model], room)][
         :MOST_PANELS
@@ -80,18 +92,18 @@ def _spread(levels: list[int], most: int) -> list[int]:
     return [levels[round(i * (len(levels) - 1) / (most - 1))] for i in range(most)]
 
 
-def _panel(ax: Axes, rows: DataFrame, metric: str, plan: Mapping[str, Any]) -> None:
+def _panel(ax: Axes, rows: DataFrame, metric: str, plan: Plan) -> None:
     for _, pair in rows.groupby("block", sort=True):
-        pair = pair.sort_values("rank")
-        ax.plot(pair["rank"], pair[metric], color="#b4b9c2", linewidth=1.0, zorder=1)
+        pair = pair.sort_values("time")
+        ax.plot(pair["time"], pair[metric], color="#b4b9c2", linewidth=1.0, zorder=1)
     for arm, style in arm_styles(plan).items():
-        own = rows[rows["arm"] == arm].sort_values("rank")
+        own = rows[rows["arm"] == arm].sort_values("time")
         usable = own["usable"].to_numpy(dtype=bool)
         for some, filled in ((usable, True), (~usable, False)):
             if not some.any():
                 continue
             ax.plot(
-                own["rank"].to_numpy()[some],
+                own["time"].to_numpy()[some],
                 own[metric].to_numpy(dtype=float)[some],
                 linestyle="none",
                 marker=style.marker,
@@ -101,19 +113,20 @@ def _panel(ax: Axes, rows: DataFrame, metric: str, plan: Mapping[str, Any]) -> N
                 zorder=3,
             )
     _limits(ax, rows[metric].to_numpy(dtype=float))
-    first = rows.sort_values("rank").drop_duplicates("block")
+    first = rows.sort_values("time").drop_duplicates("block")
     if len(first) <= 12:
-        for block, rank in zip(first["block"], first["rank"], strict=True):
+        for block, time in zip(first["block"], first["time"], strict=True):
             ax.annotate(
                 f"block {block}" if block == first["block"].iloc[0] else str(block),
-                (rank, 0.015),
+                (time, 0.015),
                 xycoords=ax.get_xaxis_transform(),
                 fontsize=7.5,
                 color=MUTED,
                 ha="left" if block == first["block"].iloc[0] else "center",
             )
-    ax.set_xlim(rows["rank"].min() - 0.8, rows["rank"].max() + 0.8)
-    ax.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+    begin, end = float(rows["time"].min()), float(rows["time"].max())
+    room = 0.04 * (end - begin) or 1.0
+    ax.set_xlim(begin - room, end + room)
 
 
 def _limits(ax: Axes, values: Any) -> None:

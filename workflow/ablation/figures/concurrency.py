@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -30,6 +29,7 @@ from ablation.figures.style import (
     tick_levels,
     watermark,
 )
+from ablation.plan.plan import Plan
 
 GATE = "achieved_concurrency"
 # From so many points on they go into an SVG as one picture: each is still there, the file stays small.
@@ -37,7 +37,7 @@ MOST_VECTORS = 1_000
 CROSS: dict[str, Any] = {"marker": "x", "markeredgewidth": 2.0}
 
 
-def draw(plan: Mapping[str, Any], *, runs: DataFrame) -> Figure:
+def draw(plan: Plan, *, runs: DataFrame) -> Figure:
     """Two panels a model: the mean in flight in the window over the level, and the same in percent.
 
     Every run is a point (``runs`` is the aggregate). A run whose concurrency gate failed is a cross, one
@@ -71,10 +71,8 @@ def draw(plan: Mapping[str, Any], *, runs: DataFrame) -> Figure:
     return figure
 
 
-def _panel(
-    ax: Axes, rows: DataFrame, plan: Mapping[str, Any], *, relative: bool, dense: bool
-) -> None:
-    level_axis(ax, plan["levels"])
+def _panel(ax: Axes, rows: DataFrame, plan: Plan, *, relative: bool, dense: bool) -> None:
+    level_axis(ax, plan.levels)
     ends = np.array(ax.get_xlim())
     ax.plot(ends, [100, 100] if relative else ends, color=INK, linewidth=0.9, zorder=1)
     styles = arm_styles(plan)
@@ -117,7 +115,7 @@ def _panel(
         ax.set_ylim(min(low, 90) - 2, max(high, 101) + 1)
     else:
         ax.set_yscale("log")
-        ticks = tick_levels(plan["levels"], log=True)
+        ticks = tick_levels(plan.levels, log=True)
         ax.set_yticks(ticks, [str(tick) for tick in ticks])
         ax.yaxis.set_minor_locator(NullLocator())
         _failed(ax, rows)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -24,6 +23,7 @@ from ablation.figures.style import (
     tick_levels,
     watermark,
 )
+from ablation.plan.plan import Plan
 from ablation.statistics.metrics import METRICS, PRIMARY
 
 # Colour, shape and filling each tell the verdict; the word stands beside it.
@@ -35,7 +35,7 @@ LOOKS = {
 }
 
 
-def draw(plan: Mapping[str, Any], *, comparisons: DataFrame, metric: str = PRIMARY) -> Figure:
+def draw(plan: Plan, *, comparisons: DataFrame, metric: str = PRIMARY) -> Figure:
     """One panel for each comparison of a model: levels from left to right, 0 in the middle."""
     rows = comparisons[comparisons["metric"] == metric] if not comparisons.empty else comparisons
     groups = [] if rows.empty else list(rows.groupby(["model", "arm"], sort=False))
@@ -48,8 +48,8 @@ def draw(plan: Mapping[str, Any], *, comparisons: DataFrame, metric: str = PRIMA
             own = own.sort_values("concurrency")
             _panel(ax, str(model), str(arm), own, plan, metric)
         if groups:
-            confidence = 100 * float(plan["design"]["confidence"])
-            margin = float(plan["design"]["equivalence_margin_percent"])
+            confidence = 100 * plan.study.design.confidence
+            margin = plan.study.design.equivalence_margin_percent
             foot(
                 figure,
                 f"Concurrency (requests in flight) and blocks n. Bars: {confidence:g} % paired t interval. "
@@ -65,13 +65,13 @@ def _panel(
     model: str,
     arm: str,
     rows: DataFrame,
-    plan: Mapping[str, Any],
+    plan: Plan,
     metric: str,
 ) -> None:
     styles = arm_styles(plan)
-    baseline = plan["factor"]["baseline"]
-    margin = float(plan["design"]["equivalence_margin_percent"])
-    title = plan["models"].get(model, {}).get("title") or model
+    baseline = plan.baseline
+    margin = plan.study.design.equivalence_margin_percent
+    title = plan.model_title(model)
     words = f"{title}: {styles[arm].label} against {styles[baseline].label}"
     ax.set_title(literal(textwrap.fill(words, 74)))
     low = 100 * (1 / (1 + margin / 100) - 1)

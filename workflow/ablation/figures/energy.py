@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -24,13 +23,14 @@ from ablation.figures.layout import (
     of_launches,
 )
 from ablation.figures.style import ArmStyle, arm_styles, literal, look, notice, panels, watermark
+from ablation.plan.plan import Plan
 from ablation.statistics.metrics import ENERGY, METRICS
 
 POWER = "power_mean_w"
 PLAIN = FuncFormatter(lambda value, _: f"{value:,g}")
 
 
-def draw(plan: Mapping[str, Any], *, arms: DataFrame, runs: DataFrame) -> Figure:
+def draw(plan: Plan, *, arms: DataFrame, runs: DataFrame) -> Figure:
     """Left: mean energy per output token over launches with its t interval. Right: mean power in the window."""
     told = arms[(arms["metric"] == ENERGY) & (arms["n"] > 0)] if not arms.empty else arms
     models, left_out = keep(models_of(plan, told), MOST_PANELS // 2, "models")
@@ -42,7 +42,7 @@ def draw(plan: Mapping[str, Any], *, arms: DataFrame, runs: DataFrame) -> Figure
             _energy(axes[2 * i], plan, model, told[told["model"] == model])
             _power(axes[2 * i + 1], plan, runs[runs["model"] == model])
         if models:
-            confidence = 100 * float(plan["design"]["confidence"])
+            confidence = 100 * plan.study.design.confidence
             foot(
                 figure,
                 "All devices of the server, over each run's window, prompts included.",
@@ -76,7 +76,7 @@ def marks(style: ArmStyle) -> dict[str, Any]:
     }
 
 
-def _energy(ax: Axes, plan: Mapping[str, Any], model: str, rows: DataFrame) -> None:
+def _energy(ax: Axes, plan: Plan, model: str, rows: DataFrame) -> None:
     ax.set_title(model_title(plan, model))
     ax.set_ylabel(f"{METRICS[ENERGY].title.capitalize()} (J)")
     styles = arm_styles(plan)
@@ -91,7 +91,7 @@ def _energy(ax: Axes, plan: Mapping[str, Any], model: str, rows: DataFrame) -> N
                 capsize=3,
                 **marks(style),
             )
-    level_axis(ax, [int(level) for level in plan["levels"]])
+    level_axis(ax, plan.levels)
     # Batching makes a token many times cheaper: on a linear axis the arms would lie on each other where it does.
     ax.set_yscale("log")
     # An interval from two launches may be many times the mean: the means must stay readable.
@@ -102,7 +102,7 @@ def _energy(ax: Axes, plan: Mapping[str, Any], model: str, rows: DataFrame) -> N
     ax.legend(loc="upper right", fontsize=8.5)
 
 
-def _power(ax: Axes, plan: Mapping[str, Any], runs: DataFrame) -> None:
+def _power(ax: Axes, plan: Plan, runs: DataFrame) -> None:
     ax.set_ylabel("Mean power in the window (W)")
     usable = runs[runs["usable"].astype(bool) & runs[POWER].notna()]
     styles = arm_styles(plan)
@@ -117,5 +117,5 @@ def _power(ax: Axes, plan: Mapping[str, Any], runs: DataFrame) -> None:
                 capsize=3,
                 **marks(style),
             )
-    level_axis(ax, [int(level) for level in plan["levels"]])
+    level_axis(ax, plan.levels)
     ax.set_ylim(bottom=0)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -31,6 +30,7 @@ from ablation.figures.style import (
     notice,
     watermark,
 )
+from ablation.plan.plan import Plan
 from ablation.statistics.metrics import observations_needed
 
 METRICS = {"ttft_s": "TTFT", "itl_s": "ITL", "e2e_s": "E2E latency"}
@@ -50,7 +50,7 @@ BANDS = (
 )
 
 
-def draw(plan: Mapping[str, Any], *, distributions: DataFrame) -> Figure:
+def draw(plan: Plan, *, distributions: DataFrame) -> Figure:
     """A row a model, a panel a metric: at each level and arm the median and ranges of quantiles.
 
     ``distributions`` is aggregate/distributions.parquet (ablation.distributions/1). Short strokes are
@@ -76,7 +76,7 @@ def draw(plan: Mapping[str, Any], *, distributions: DataFrame) -> Figure:
             key(figure, plan, distributions[distributions["model"].isin(shown)])
             foot(
                 figure,
-                BARS if len(plan["levels"]) <= MOST_TICKS else BANDS,
+                BARS if len(plan.levels) <= MOST_TICKS else BANDS,
                 "What leaves the panel goes on (tokens of one read are 0 apart).",
                 left_out,
             )
@@ -84,14 +84,14 @@ def draw(plan: Mapping[str, Any], *, distributions: DataFrame) -> Figure:
     return figure
 
 
-def _panel(ax: Axes, rows: DataFrame, plan: Mapping[str, Any]) -> None:
+def _panel(ax: Axes, rows: DataFrame, plan: Plan) -> None:
     styles = arm_styles(plan)
     present = [arm for arm in styles if (rows["arm"] == arm).any()]
     if not present:
         notice(ax, "nothing measured")
         return
-    bars = len(plan["levels"]) <= MOST_TICKS
-    step = roomy(plan["levels"], len(present))
+    bars = len(plan.levels) <= MOST_TICKS
+    step = roomy(plan.levels, len(present))
     for place, arm in enumerate(present):
         own = rows[rows["arm"] == arm].sort_values("concurrency")
         x = dodge(own["concurrency"], place, len(present), step)
@@ -112,7 +112,7 @@ def _panel(ax: Axes, rows: DataFrame, plan: Mapping[str, Any]) -> None:
     # Events of one read are 0 apart: what lies far below every median leaves the panel.
     ax.set_ylim(max(low, 1e3 * float(rows["launch_medians_s"].map(np.min).min()) / DEEP), high)
     log_numbers(ax.yaxis)
-    level_axis(ax, plan["levels"], 1.15 * step ** (len(present) / 2))
+    level_axis(ax, plan.levels, 1.15 * step ** (len(present) / 2))
 
 
 def _ranges(ax: Axes, x: Any, rows: DataFrame, style: ArmStyle, *, bars: bool) -> None:

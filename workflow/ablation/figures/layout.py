@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, TypeVar
 
 import numpy as np
@@ -15,6 +15,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, NullLoca
 from pandas import DataFrame
 
 from ablation.figures.style import MUTED, arm_styles, literal, tick_levels
+from ablation.plan.plan import Plan
 
 Item = TypeVar("Item")
 
@@ -34,17 +35,15 @@ def keep(items: Sequence[Item], most: int, what: str) -> tuple[list[Item], str]:
     return list(items[:most]), f"Of {len(items):,} {what} the first {most} are drawn."
 
 
-def models_of(plan: Mapping[str, Any], *tables: DataFrame) -> list[str]:
+def models_of(plan: Plan, *tables: DataFrame) -> list[str]:
     """The plan's models that have a row in any of the tables, in the plan's order."""
     seen = {str(model) for table in tables if not table.empty for model in table["model"].unique()}
-    return [model for model in plan["models"] if model in seen]
+    return [model for model in plan.models if model in seen]
 
 
-def model_title(
-    plan: Mapping[str, Any], model: str, more: str = "", width: int = TITLE_WIDTH
-) -> str:
+def model_title(plan: Plan, model: str, more: str = "", width: int = TITLE_WIDTH) -> str:
     """A model's name as a panel's title, with what else the panel is about."""
-    name = str(plan["models"].get(model, {}).get("title") or model)
+    name = plan.model_title(model)
     return literal(textwrap.fill(f"{name}{more}", width))
 
 
@@ -99,7 +98,7 @@ def foot(figure: Figure, *sentences: str) -> None:
     figure.supxlabel(literal(text), fontsize=9, color=MUTED)
 
 
-def key(figure: Figure, plan: Mapping[str, Any], rows: DataFrame) -> None:
+def key(figure: Figure, plan: Plan, rows: DataFrame) -> None:
     """One legend for all panels, above them: each arm in ``rows``, with its launches (column n)."""
     handles: list[Any] = []
     for arm, style in arm_styles(plan).items():

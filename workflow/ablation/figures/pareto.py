@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -30,6 +29,7 @@ from ablation.figures.style import (
     tick_levels,
     watermark,
 )
+from ablation.plan.plan import Plan
 from ablation.statistics.metrics import METRICS, PRIMARY
 
 LATENCIES = {"itl_p50_s": "median ITL (ms)", "ttft_p50_s": "median TTFT (ms)"}
@@ -37,7 +37,7 @@ LATENCIES = {"itl_p50_s": "median ITL (ms)", "ttft_p50_s": "median TTFT (ms)"}
 WIDE = 12.0
 
 
-def draw(plan: Mapping[str, Any], *, arms: DataFrame) -> Figure:
+def draw(plan: Plan, *, arms: DataFrame) -> Figure:
     """Two panels a model: output throughput (per GPU where there are any) over ITL and over TTFT.
 
     A line an arm through its levels, each level's point with both intervals of the mean over launches.
@@ -49,7 +49,7 @@ def draw(plan: Mapping[str, Any], *, arms: DataFrame) -> Figure:
         if not shown:
             notice(axes[0], "No usable run: there is neither throughput nor latency to show.")
         for i, model in enumerate(shown):
-            own = rows[rows["model"] == model]
+            own = rows[rows.model == model]
             gpus = _gpus(plan, model)
             for ax, (latency, words) in zip(
                 axes[2 * i : 2 * i + 2], LATENCIES.items(), strict=True
@@ -61,7 +61,7 @@ def draw(plan: Mapping[str, Any], *, arms: DataFrame) -> Figure:
                 ax.set_ylabel(f"{METRICS[PRIMARY].title.capitalize()} ({unit})")
         if shown:
             key(figure, plan, rows)
-            confidence = 100 * float(plan["design"]["confidence"])
+            confidence = 100 * plan.study.design.confidence
             foot(
                 figure,
                 "Up and to the left is better. Numbers: concurrency of the first arm's points. Bars: "
@@ -72,23 +72,21 @@ def draw(plan: Mapping[str, Any], *, arms: DataFrame) -> Figure:
     return figure
 
 
-def _gpus(plan: Mapping[str, Any], model: str) -> dict[str, int]:
+def _gpus(plan: Plan, model: str) -> dict[str, int]:
     """GPUs of each arm of a model; empty where any arm uses none."""
-    own = [s for s in plan["sessions"] if s["model"] == model]
-    gpus = {str(s["arm"]): int(s.get("gpus") or 0) for s in own}
+    own = [s for s in plan.sessions if s.model == model]
+    gpus = {s.arm: s.launch.gpus for s in own}
     return gpus if gpus and all(gpus.values()) else {}
 
 
-def _panel(
-    ax: Axes, rows: DataFrame, latency: str, gpus: Mapping[str, int], plan: Mapping[str, Any]
-) -> None:
+def _panel(ax: Axes, rows: DataFrame, latency: str, gpus: Mapping[str, int], plan: Plan) -> None:
     named = False
     spans, tops = [], []
     for arm, style in arm_styles(plan).items():
         own = rows[rows["arm"] == arm].set_index(["metric", "concurrency"])
         levels = [
             level
-            for level in plan["levels"]
+            for level in plan.levels
             if (PRIMARY, level) in own.index and (latency, level) in own.index
         ]
         if not levels:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -24,6 +23,7 @@ from ablation.figures.style import (
     tick_levels,
     watermark,
 )
+from ablation.plan.plan import Plan
 from ablation.statistics.audit import audit
 from ablation.statistics.metrics import PRIMARY
 
@@ -31,7 +31,7 @@ from ablation.statistics.metrics import PRIMARY
 MOST_OF_OURS = 5
 
 
-def draw(plan: Mapping[str, Any], *, published: DataFrame | None, comparisons: DataFrame) -> Figure:
+def draw(plan: Plan, *, published: DataFrame | None, comparisons: DataFrame) -> Figure:
     """One panel a published model: differences in percent by level, theirs with what their n and CoV leave
     open, ours with its interval.
 
@@ -39,8 +39,8 @@ def draw(plan: Mapping[str, Any], *, published: DataFrame | None, comparisons: D
     the comparisons of the model of that name, and of those that stand for it.
     """
     ours = comparisons[comparisons["metric"] == PRIMARY] if len(comparisons) else comparisons
-    margin = float(plan["design"]["equivalence_margin_percent"])
-    confidence = float(plan["design"]["confidence"])
+    margin = plan.study.design.equivalence_margin_percent
+    confidence = plan.study.design.confidence
     with look():
         if published is None:
             figure, axes = panels(1)
@@ -56,7 +56,7 @@ def draw(plan: Mapping[str, Any], *, published: DataFrame | None, comparisons: D
         )
         figure, axes = panels(len(names), abreast=1)
         for ax, name in zip(axes, names, strict=True):
-            own = [model for model in plan["models"] if _stands_for(plan, model, name)]
+            own = [model for model in plan.models if _stands_for(plan, model, name)]
             mine = ours[ours["model"].isin(own)] if len(ours) else ours
             _panel(ax, rows[rows["model"] == name], mine, plan, margin)
             others = [model_title(plan, m, width=200) for m in own if m != name]
@@ -75,9 +75,9 @@ def draw(plan: Mapping[str, Any], *, published: DataFrame | None, comparisons: D
     return figure
 
 
-def _stands_for(plan: Mapping[str, Any], model: str, name: str) -> bool:
-    entry = plan["models"][model]
-    words = (model, str(entry.get("title") or ""), str(entry.get("stands_for") or ""))
+def _stands_for(plan: Plan, model: str, name: str) -> bool:
+    entry = plan.models[model]
+    words = (model, entry.title, entry.stands_for or "")
     return _plain(name) in {_plain(word) for word in words}
 
 
@@ -85,9 +85,7 @@ def _plain(name: str) -> str:
     return re.sub(r"[^a-z0-9]", "", name.lower())
 
 
-def _panel(
-    ax: Axes, theirs: DataFrame, ours: DataFrame, plan: Mapping[str, Any], margin: float
-) -> None:
+def _panel(ax: Axes, theirs: DataFrame, ours: DataFrame, plan: Plan, margin: float) -> None:
     groups = list(ours.groupby(["model", "arm"], sort=False)) if len(ours) else []
     groups, left_out = keep(groups, MOST_OF_OURS, "comparisons of ours")
     levels = sorted(

@@ -12,6 +12,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from ablation.figures import inputs
+from ablation.plan.plan import Plan
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -85,8 +86,8 @@ FIGURES: dict[str, Entry] = {
         section="variability",
     ),
     "blocks": Entry(
-        title="Every launch in launch order",
-        alt="Throughput of each launch in the order of the launches, the arms of a block joined",
+        title="Every launch at its time",
+        alt="Throughput of each launch at the time of its run, the arms of a block joined",
         inputs={"runs": inputs.table},
         source="aggregate/runs.parquet",
         section="variability",
@@ -147,7 +148,7 @@ def drawing(name: str) -> Callable[..., Figure]:
     return draw
 
 
-def draw(name: str, plan: Mapping[str, Any], files: Mapping[str, Any]) -> Figure:
+def draw(name: str, plan: Plan, files: Mapping[str, Any]) -> Figure:
     """Read a figure's inputs (name to one path or several) and draw it."""
     readers = FIGURES[name].inputs
     data = {key: read(inputs.paths(files[key])) for key, read in readers.items()}

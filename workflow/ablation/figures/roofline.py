@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from pandas import DataFrame
@@ -21,6 +18,7 @@ from ablation.figures.style import (
     panels,
     watermark,
 )
+from ablation.plan.plan import Plan
 from ablation.statistics.metrics import PRIMARY
 
 MEMORY = "roofline_memory_tok_s"
@@ -31,7 +29,7 @@ SAME = 1.02
 MOST_SHARES = 4
 
 
-def draw(plan: Mapping[str, Any], *, runs: DataFrame) -> Figure:
+def draw(plan: Plan, *, runs: DataFrame) -> Figure:
     """Means over usable launches, with the share of the memory bound at each point where there are few."""
     told = runs[runs["usable"].astype(bool)] if len(runs) else runs
     told = told[told[MEMORY].notna()] if MEMORY in told else told.iloc[:0]
@@ -56,7 +54,7 @@ def draw(plan: Mapping[str, Any], *, runs: DataFrame) -> Figure:
     return figure
 
 
-def _panel(ax: Axes, plan: Mapping[str, Any], model: str, runs: DataFrame) -> None:
+def _panel(ax: Axes, plan: Plan, model: str, runs: DataFrame) -> None:
     ax.set_title(model_title(plan, model))
     ax.set_ylabel("Output throughput (tok/s)")
     means = runs.groupby(["arm", "concurrency"])[[PRIMARY, MEMORY, COMPUTE]].mean()
@@ -69,7 +67,7 @@ def _panel(ax: Axes, plan: Mapping[str, Any], model: str, runs: DataFrame) -> No
         ax.plot(own.index, own[PRIMARY], label=literal(style.label), **marks(style))
         for level, share in (100 * own[PRIMARY] / own[MEMORY]).items():
             shares.setdefault(float(str(level)), []).append(f"{share:.0f} %")
-    if len(plan["levels"]) <= MOST_TICKS:
+    if len(plan.levels) <= MOST_TICKS:
         lowest = means[PRIMARY].groupby("concurrency").min()
         for level, words in shares.items():
             ax.annotate(
@@ -81,14 +79,14 @@ def _panel(ax: Axes, plan: Mapping[str, Any], model: str, runs: DataFrame) -> No
                 va="top",
                 fontsize=8,
             )
-    level_axis(ax, [int(level) for level in plan["levels"]])
+    level_axis(ax, plan.levels)
     ax.set_yscale("log")
     ax.set_ylim(bottom=float(means[PRIMARY].min()) / 3)
     ax.yaxis.set_major_formatter(PLAIN)
     ax.legend(loc="lower right", fontsize=8.5)
 
 
-def _bounds(ax: Axes, means: DataFrame, plan: Mapping[str, Any]) -> None:
+def _bounds(ax: Axes, means: DataFrame, plan: Plan) -> None:
     """Both bounds: one line each where the arms share them, else one an arm."""
     for column, words, line in (
         (MEMORY, "bound by memory bandwidth", "-"),

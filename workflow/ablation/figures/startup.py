@@ -13,6 +13,7 @@ from pandas import DataFrame
 
 from ablation.figures.layout import MOST_PANELS, foot, keep, key, log_numbers, model_title
 from ablation.figures.style import arm_styles, look, new_figure, notice, watermark
+from ablation.plan.plan import Plan
 
 MOST_VECTORS = 1_000
 BAD = "#b00020"
@@ -28,7 +29,7 @@ STAGES = {
 }
 
 
-def draw(plan: Mapping[str, Any], *, sessions: Sequence[Mapping[str, Any]]) -> Figure:
+def draw(plan: Plan, *, sessions: Sequence[Mapping[str, Any]]) -> Figure:
     """A panel a model: a row a stage, a point a launch, arms beside one another; failures are crosses.
 
     ``sessions`` is the evidence of the sessions. Stages overlap (the engine's start contains the capture
@@ -44,7 +45,7 @@ def draw(plan: Mapping[str, Any], *, sessions: Sequence[Mapping[str, Any]]) -> F
             found.setdefault(session["model"], []).extend(
                 (session["arm"], stage, seconds) for stage, seconds in _times(launch)
             )
-    with_times = [model for model in plan["models"] if found.get(model)]
+    with_times = [model for model in plan.models if found.get(model)]
     shown, left_out = keep(with_times, MOST_PANELS // 2, "models")
     with look():
         rows = [_stages(found[model]) for model in shown]
@@ -100,7 +101,7 @@ def _panel(
     ax: Axes,
     found: Sequence[tuple[str, str, float]],
     stages: Sequence[str],
-    plan: Mapping[str, Any],
+    plan: Plan,
     *,
     dense: bool,
 ) -> None:

@@ -5,9 +5,8 @@ Figures are made without pyplot, so nothing is global and nothing needs a displa
 
 from __future__ import annotations
 
-import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +18,9 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+
+from ablation.files import whole
+from ablation.plan.plan import Plan
 
 MARKERS = "osD^vP*X"
 LINES = ["-", "--", ":", "-."]
@@ -71,13 +73,13 @@ def look() -> Iterator[None]:
         yield
 
 
-def arm_styles(plan: Mapping[str, Any]) -> dict[str, ArmStyle]:
+def arm_styles(plan: Plan) -> dict[str, ArmStyle]:
     """One style for each arm of the study, the same in every figure."""
-    arms = plan["factor"]["arms"]
+    arms = plan.arms
     colors = sns.color_palette("colorblind", max(len(arms), 3)).as_hex()
     return {
         arm: ArmStyle(
-            label=str(entry.get("label") or arm),
+            label=entry.label or arm,
             color=colors[i],
             marker=MARKERS[i % len(MARKERS)],
             line=LINES[i % len(LINES)],
@@ -129,9 +131,9 @@ def literal(text: str) -> str:
     return text.replace("$", r"\$")
 
 
-def watermark(figure: Figure, plan: Mapping[str, Any]) -> None:
+def watermark(figure: Figure, plan: Plan) -> None:
     """SIMULATED across the figure when nothing in it was measured on a real server."""
-    if plan["simulated"]:
+    if plan.simulated:
         figure.text(
             0.5,
             0.5,
@@ -160,13 +162,8 @@ def save(figure: Figure, path: Path) -> None:
     """Write the figure as its suffix says (.svg, .png): beside its place, then moved there."""
     if path.suffix not in METADATA:
         raise ValueError(f"a figure is .svg or .png, not {path.name}")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f".{path.stem}.{os.getpid()}.partial{path.suffix}")
-    try:
+    with whole(path) as aside:
         with look():
             figure.savefig(aside, dpi=150, metadata=METADATA[path.suffix])
         if path.suffix == ".svg":
             aside.write_text(_compact(aside.read_text(encoding="utf-8")), encoding="utf-8")
-        os.replace(aside, path)
-    finally:
-        aside.unlink(missing_ok=True)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -23,6 +21,7 @@ from ablation.figures.style import (
     tick_levels,
     watermark,
 )
+from ablation.plan.plan import Plan
 from ablation.statistics.metrics import METRICS, PRIMARY
 
 # Arms are drawn this far apart (a fraction of the level): intervals do not hide one another.
@@ -31,13 +30,13 @@ DODGE = 0.03
 TITLE_WIDTH = 44
 
 
-def draw(plan: Mapping[str, Any], *, arms: DataFrame, metric: str = PRIMARY) -> Figure:
+def draw(plan: Plan, *, arms: DataFrame, metric: str = PRIMARY) -> Figure:
     """Mean over launches with its t interval, for each arm and level of each model.
 
     An arm that did not run is named in its model's panel, with its status and reason.
     """
     title = METRICS[metric]
-    models = list(dict.fromkeys([*plan["models"], *(e["model"] for e in plan["excluded"])]))
+    models = list(dict.fromkeys([*plan.models, *(e.model for e in plan.excluded)]))
     rows = arms[arms["metric"] == metric] if not arms.empty else arms
     models, left_out = keep(models, MOST_MODELS, "models")
     with look():
@@ -48,7 +47,7 @@ def draw(plan: Mapping[str, Any], *, arms: DataFrame, metric: str = PRIMARY) -> 
             here = rows[rows["model"] == model] if not rows.empty else rows
             if _panel(ax, model, here, plan):
                 ax.set_ylabel(f"{title.title} ({title.display_unit})")
-        confidence = 100 * float(plan["design"]["confidence"])
+        confidence = 100 * plan.study.design.confidence
         foot(
             figure,
             f"Concurrency (requests in flight). Bars: {confidence:g} % t interval of the mean over server "
@@ -59,10 +58,9 @@ def draw(plan: Mapping[str, Any], *, arms: DataFrame, metric: str = PRIMARY) -> 
     return figure
 
 
-def _panel(ax: Axes, model: str, rows: DataFrame, plan: Mapping[str, Any]) -> bool:
+def _panel(ax: Axes, model: str, rows: DataFrame, plan: Plan) -> bool:
     """Draw one model; whether it has anything to show."""
-    entry = plan["models"].get(model, {})
-    ax.set_title(literal(textwrap.fill(entry.get("title") or model, TITLE_WIDTH)))
+    ax.set_title(literal(textwrap.fill(plan.model_title(model), TITLE_WIDTH)))
     drawn, highest = 0, 0.0
     for i, (arm, style) in enumerate(arm_styles(plan).items()):
         own = rows[(rows["arm"] == arm) & (rows["n"] > 0)] if not rows.empty else rows
@@ -92,10 +90,10 @@ def _panel(ax: Axes, model: str, rows: DataFrame, plan: Mapping[str, Any]) -> bo
         )
     if drawn:
         ax.set_xscale("log")
-        ticks = tick_levels([int(level) for level in plan["levels"]], log=True)
+        ticks = tick_levels(plan.levels, log=True)
         ax.set_xticks(ticks, [str(tick) for tick in ticks])
         ax.xaxis.set_minor_locator(NullLocator())
-        ax.set_xlim(min(plan["levels"]) / 1.25, max(plan["levels"]) * 1.25)
+        ax.set_xlim(min(plan.levels) / 1.25, max(plan.levels) * 1.25)
         # An interval from two launches may be many times the mean: the means must stay readable.
         # Matplotlib's margin is a part of the data's range, which a single level hardly has.
         ax.set_ylim(0, min(max(ax.get_ylim()[1], 1.03 * highest), 1.6 * highest))
@@ -104,15 +102,15 @@ def _panel(ax: Axes, model: str, rows: DataFrame, plan: Mapping[str, Any]) -> bo
     return drawn > 0
 
 
-def _excluded(ax: Axes, model: str, plan: Mapping[str, Any], *, alone: bool) -> None:
+def _excluded(ax: Axes, model: str, plan: Plan, *, alone: bool) -> None:
     """The arms of this model that did not run, and why."""
     styles = arm_styles(plan)
     reasons: dict[str, list[str]] = {}
-    for entry in plan["excluded"]:
-        if entry["model"] == model:
-            arm = entry["arm"]
+    for entry in plan.excluded:
+        if entry.model == model:
+            arm = entry.arm
             label = styles[arm].label if arm in styles else arm
-            reasons.setdefault(f"{entry['status']}: {entry['reason']}", []).append(label)
+            reasons.setdefault(f"{entry.status}: {entry.reason}", []).append(label)
     lines = [f"{', '.join(labels)}: {reason}" for reason, labels in reasons.items()]
     text = "\n".join(literal(textwrap.fill(line, 46)) for line in lines)
     if alone:

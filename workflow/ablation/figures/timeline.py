@@ -24,6 +24,8 @@ from ablation.figures.style import (
     notice,
     watermark,
 )
+from ablation.plan.plan import Plan
+from ablation.run.gate import FAILED, in_state
 from ablation.run.metrics import column, in_flight
 from ablation.run.schema import read_run_metadata, read_run_parquet
 from ablation.study.load import StudyError
@@ -34,7 +36,7 @@ MOST_VECTORS = 1_000
 WAITING, ANSWERING, BAD = "#e69f00", "#0173b2", "#b00020"
 
 
-def draw(plan: Mapping[str, Any], *, run: Sequence[Path]) -> Figure:
+def draw(plan: Plan, *, run: Sequence[Path]) -> Figure:
     """The run at the path; of several, the usable one whose throughput is their median.
 
     One line a request in the order of sending: scheduled to sent (grey), to the first token (broad, light),
@@ -63,7 +65,7 @@ def draw(plan: Mapping[str, Any], *, run: Sequence[Path]) -> Figure:
         label = arm_styles(plan)[metadata["arm"]].label
         where = f", {label}, block {metadata['block']}, concurrency {metadata['concurrency']}"
         above.set_title(model_title(plan, metadata["model"], where, 100))
-        failed = [gate["gate"] for gate in metadata["gates"] if not gate["passed"]]
+        failed = [gate["gate"] for gate in in_state(metadata["gates"], FAILED)]
         foot(
             figure,
             f"n = {metadata['summary']['requests']:,} requests. {said}",
@@ -84,8 +86,8 @@ def choose(paths: Sequence[Path]) -> tuple[Path, dict[str, Any]]:
     return order[(len(order) - 1) // 2]
 
 
-def _check(plan: Mapping[str, Any], path: Path, metadata: Mapping[str, Any]) -> None:
-    known = {level["run_hash"] for session in plan["sessions"] for level in session["levels"]}
+def _check(plan: Plan, path: Path, metadata: Mapping[str, Any]) -> None:
+    known = {level.run_hash for session in plan.sessions for level in session.levels}
     if metadata["run_hash"] not in known:
         raise StudyError(
             f"{path}: was measured under another configuration (run {metadata['run_hash']}); delete this file and "

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -22,6 +21,7 @@ from ablation.figures.layout import (
     of_launches,
 )
 from ablation.figures.style import INK, arm_styles, literal, look, notice, panels, watermark
+from ablation.plan.plan import Plan
 from ablation.statistics.metrics import METRICS, PRIMARY
 from ablation.statistics.noise import noise_floor
 
@@ -30,7 +30,7 @@ MOST_BARS = 24
 
 
 def draw(
-    plan: Mapping[str, Any],
+    plan: Plan,
     *,
     arms: DataFrame,
     variability: DataFrame,
@@ -65,7 +65,7 @@ def draw(
             right.set_title(model_title(plan, model, ": where it comes from"))
             right.set_ylabel("Spread (% of the mean)")
         if shown:
-            confidence = 100 * float(plan["design"]["confidence"])
+            confidence = 100 * plan.study.design.confidence
             foot(
                 figure,
                 f"CoV over server launches with its {confidence:g} % interval (Vangel 1996)"
@@ -91,7 +91,7 @@ def _of(table: DataFrame, model: str) -> DataFrame:
     return table[table["model"] == model] if not table.empty else table
 
 
-def _cov(ax: Axes, rows: DataFrame, floor: DataFrame, plan: Mapping[str, Any]) -> None:
+def _cov(ax: Axes, rows: DataFrame, floor: DataFrame, plan: Plan) -> None:
     styles = arm_styles(plan)
     present = [arm for arm in styles if (rows["arm"] == arm).any()]
     top = 0.0
@@ -123,13 +123,13 @@ def _cov(ax: Axes, rows: DataFrame, floor: DataFrame, plan: Mapping[str, Any]) -
             linewidth=1.4,
             label=f"A/A floor ({literal(styles[arm].label)})",
         )
-    level_axis(ax, plan["levels"])
+    level_axis(ax, plan.levels)
     # The interval of two or three launches reaches to many times the CoV: the CoVs must stay readable.
     ax.set_ylim(0, max(min(ax.get_ylim()[1], 3.2 * max(top, 0.6 * reach)), 1e-3) * 1.25)
     ax.legend(loc="upper right", fontsize=8.5)
 
 
-def _parts(ax: Axes, rows: DataFrame, plan: Mapping[str, Any]) -> None:
+def _parts(ax: Axes, rows: DataFrame, plan: Plan) -> None:
     styles = arm_styles(plan)
     if rows.empty or not rows["between_percent"].notna().any():
         notice(ax, "too few launches or slices to split the spread")
@@ -151,6 +151,6 @@ def _parts(ax: Axes, rows: DataFrame, plan: Mapping[str, Any]) -> None:
                 linewidth=1.1 if filled else 0.6,
                 label=f"{literal(style.label)}, {word}",
             )
-    level_axis(ax, plan["levels"])
+    level_axis(ax, plan.levels)
     ax.set_ylim(0, ax.get_ylim()[1] * 1.35)
     ax.legend(loc="upper right", fontsize=8, ncols=2)

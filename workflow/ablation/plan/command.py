@@ -1,19 +1,16 @@
-"""The exact command and environment of a server, from the study, the catalogue and the arm."""
+"""Words of a server's command: where its model lies, and its arguments as flags."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import os
-import sys
-from collections.abc import Mapping
+import shlex
+from collections.abc import Mapping, Sequence
 
 from ablation.study.catalogue import Entry, Generate
 from ablation.study.config import Study
-from ablation.study.fields import ArgValue, whole_number
-from ablation.study.layers import args_in_force, env_in_force
-
-PORT = "{port}"  # filled in at launch: a port is where a server listens, not what is measured
+from ablation.study.values import ArgValue
 
 GENERATED = "resources/models"
 
@@ -56,48 +53,20 @@ def flags(args: Mapping[str, ArgValue]) -> list[str]:
     return line
 
 
-def server_args(study: Study, model: str, arm: str, entry: Entry) -> dict[str, ArgValue]:
-    """Arguments in force: the server's, overlaid by the catalogue's, the model's and the arm's."""
-    return args_in_force(study, entry, model, arm)
-
-
-def server_env(study: Study, model: str, arm: str, entry: Entry) -> dict[str, str]:
-    """Variables in force, beside the few that a process needs to run at all (see session/environment.py)."""
-    base: dict[str, str] = {}
-    if study.server.kind == "vllm":
-        base = {"VLLM_NO_USAGE_STATS": "1", "DO_NOT_TRACK": "1"}
-        own = study.factor.arms[arm].paths.get(model, study.models[model].path)
-        if own is not None or entry.generate is not None:
-            base["HF_HUB_OFFLINE"] = "1"
-    return base | env_in_force(study, entry, model, arm)
-
-
-def server_command(study: Study, model: str, arm: str, entry: Entry) -> list[str]:
-    """The command line; `{port}` stands for the port."""
-    address = ["--host", study.server.host, "--port", PORT]
-    args = flags(server_args(study, model, arm, entry))
-    if study.server.kind == "reference":
-        return [sys.executable, "-m", "ablation.reference", "--model", model, *address, *args]
-    return [
-        study.server.python,
-        "-m",
-        "vllm.entrypoints.openai.api_server",
-        "--model",
-        model_location(study, model, entry, arm),
-        "--served-model-name",
-        model,
-        *address,
-        "--disable-uvicorn-access-log",
-        *args,
-    ]
-
-
-def gpus(study: Study, args: Mapping[str, ArgValue]) -> int:
-    """GPUs that a session occupies: the product of its parallel sizes; none on a CPU."""
-    if study.hardware.platform == "cpu":
-        return 0
-    sizes = ("tensor-parallel-size", "pipeline-parallel-size", "data-parallel-size")
-    count = 1
-    for size in sizes:
-        count *= whole_number(args, size)
-    return count
+def shown_command(
+    command: Sequence[str],
+    env: Mapping[str, str],
+    *,
+    container: str | None = None,
+    url: str | None = None,
+    copyable: bool = False,
+) -> str:
+    """A launch's command as a person reads it; `copyable` quotes it for a shell."""
+    if url:
+        return f"(endpoint {url}, launched by someone else)"
+    words = list(map(str, command))
+    if container:
+        return shlex.join(words) if copyable else " ".join(words)
+    if copyable:
+        return " ".join([*(f"{k}={shlex.quote(v)}" for k, v in env.items()), shlex.join(words)])
+    return " ".join([*(f"{k}={v}" for k, v in env.items()), *words])

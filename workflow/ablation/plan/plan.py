@@ -1,368 +1,242 @@
-"""The plan of a study: every session in launch order, its exact command, its load and its cost."""
+"""The plan of a study, typed: what plan.json holds, and what every stage after it reads.
+
+results/{study}/plan.json
+"""
 
 from __future__ import annotations
 
-import hashlib
 import json
-import math
-from typing import Any
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final, Literal
 
-from ablation.accuracy.settings import accuracy_plan
-from ablation.client.workload import read_prompts
-from ablation.places import here_or_home
-from ablation.plan.command import (
-    GENERATED,
-    gpus,
-    model_location,
-    server_args,
-)
-from ablation.plan.cost import (
-    detectable_percent,
-    expected_level_s,
-    sign_flip_floor,
-)
-from ablation.plan.launch import (
-    CAVEAT,
-    inner_command,
-    launch_env,
-    outer_command,
-    served_model,
-    spec_of_launch,
-)
-from ablation.plan.order import launch_order
-from ablation.plan.spec import run_spec, session_spec, spec_hash
-from ablation.study.catalogue import Catalogue, Entry, entry_of
-from ablation.study.config import Study
-from ablation.study.launch import Container, Endpoint
-from ablation.study.limits import Computed, check_limits, computed_of
+from pydantic import TypeAdapter, ValidationError
+
+from ablation.accuracy.settings import Questions
+from ablation.evidence.claim import Claim
+from ablation.plan.resolved import Resolved, Spec
+from ablation.plan.spec import run_spec
+from ablation.study.catalogue import Status
+from ablation.study.config import Arm, Study
 from ablation.study.load import StudyError
-from ablation.study.shape import GIB
-from ablation.study.support import Verdict, support_of
-from ablation.study.workload import Length
+from ablation.study.workload import Image, Length
 
-SCHEMA = "ablation.plan/1"
-DEFAULT_VOCABULARY = 32000  # of a model whose config.json cannot be seen from here
-
-Plan = dict[str, Any]
+SCHEMA: Final = "ablation.plan/2"
 
 
-def build_plan(study: Study, catalogue: Catalogue) -> Plan:
-    """Plan a study. Pure: nothing is started or read, so it works on a machine without GPUs or vLLM.
+@dataclass(frozen=True)
+class Load:
+    """The load of one level: all that the client is told, but the server's address."""
 
-    Raises StudyError where no session is left or a model is unknown.
+    concurrency: int
+    requests: int
+    warmup_requests: int
+    ramp_s: float
+    request_timeout_s: float
+    route: Literal["completions", "chat"]
+    input_tokens: int | Length
+    output_tokens: int | Length
+    vocabulary: int
+    prompt_seed: str
+    prompts: str | None = None  # digest of the prompt file's content
+    image: Image | None = None
+
+    def spec(self) -> Spec:
+        """What of it decides a measurement: all; what is absent is left out, so that old addresses stay."""
+        found: Spec = {}
+        for name in self.__dataclass_fields__:
+            value = getattr(self, name)
+            if value is not None or name not in ("prompts", "image"):
+                found[name] = value.model_dump() if isinstance(value, Length | Image) else value
+        return found
+
+
+@dataclass(frozen=True)
+class Level:
+    """One level of a session, and the address of its run in the store."""
+
+    load: Load
+    run_hash: str
+    expected_s: float
+
+    @property
+    def concurrency(self) -> int:
+        """Requests in flight."""
+        return self.load.concurrency
+
+
+@dataclass(frozen=True)
+class Session:
+    """One launch of the plan: (model, arm, block) and the load driven against it. `rank` is its place in the order.
+
+    `claim` is what its log has to prove; it decides no measurement.
     """
-    entries = {model: entry_of(catalogue, study, model) for model in study.models}
-    support = {model: support_of(catalogue, study, model) for model in study.models}
-    blocks = {model: study.models[model].blocks or study.design.blocks for model in study.models}
-    arms = {model: verdict.runs for model, verdict in support.items()}
-    order = launch_order(arms, blocks, study.seed)
-    if not order:
-        reasons = "; ".join(f"{model}: {support[model].reason}" for model in study.models)
-        raise StudyError(
-            f"study {study.study}: no (model, arm) can run on this hardware: {reasons}"
-        )
-    computed = {
-        (model, arm): part
-        for model, runs in arms.items()
-        for arm in runs
-        if (part := computed_of(study, entries[model], model, arm)) is not None
-    }
-    doubtful = check_limits(study, computed)
-    sessions = [
-        _session(study, entries[model], model, arm, block, rank)
-        for rank, (model, arm, block) in enumerate(order, start=1)
-    ]
-    document: Plan = {
-        "schema": SCHEMA,
-        "study": study.study,
-        "title": study.title,
-        "description": study.description,
-        "simulated": study.simulated,
-        "platform": study.hardware.platform,
-        "hardware": study.hardware.model_dump(),
-        "vllm_version": study.server.vllm,
-        "launch": study.server.launch.model_dump(),
-        "seed": study.seed,
-        "factor": study.factor.model_dump(),
-        "levels": study.design.levels,
-        "design": study.design.model_dump(),
-        "workload": study.workload.model_dump(),
-        "gates": study.gates.model_dump(),
-        "slo": study.slo.model_dump(),
-        "accuracy": study.accuracy.model_dump(),
-        "models": {
-            model: _model(study, entries[model], support[model], blocks[model], model)
-            | {"computed": _computed(model, computed)}
-            for model in study.models
-        },
-        "excluded": [
-            {
-                "model": model,
-                "arm": arm,
-                "status": support[model].decisions[arm].status,
-                "reason": _why_not(study, support[model], model, arm),
-                "source": support[model].decisions[arm].source,
-                "condition": support[model].decisions[arm].condition,
-            }
-            for model in study.models
-            for arm in study.factor.arms
-            if arm not in arms[model]
-        ],
-        "cautions": [
-            {
-                "model": model,
-                "arms": list(caution.arms),
-                "reason": caution.reason,
-                "source": caution.source,
-                "condition": caution.condition,
-            }
-            for model in study.models
-            for caution in support[model].cautions
-        ],
-        "sessions": sessions,
-        "expected_s": sum(session["expected_s"] for session in sessions),
-        "gpu_hours": sum(session["expected_s"] * session["gpus"] for session in sessions) / 3600,
-        "warnings": _warnings(study, support, blocks) + doubtful,
-    }
-    document["warnings"] += [
-        f"{caution['model']} ({', '.join(caution['arms'])}): {caution['reason']}  [{caution['source']}]"
-        for caution in document["cautions"]
-    ]
-    document["config_hash"] = config_hash(study)
-    return document
+
+    model: str
+    arm: str
+    block: int
+    rank: int
+    launch: Resolved
+    claim: Claim
+    session_hash: str
+    levels: list[Level]
+    questions: Questions | None
+    expected_s: float
+
+    @property
+    def id(self) -> str:
+        """`model/arm/block-n`, as in paths."""
+        return f"{self.model}/{self.arm}/block-{self.block}"
+
+    @property
+    def spec(self) -> Spec:
+        """What decides this launch."""
+        return self.launch.spec(self.model, self.arm, self.block)
+
+    def run_spec(self, level: Level) -> Spec:
+        """What decides one of its runs."""
+        return run_spec(self.spec, level.load.spec())
 
 
-def config_hash(study: Study) -> str:
-    """Hash over the whole validated study, for provenance (not for the store: see spec.py)."""
-    return hashlib.sha256(study.model_dump_json().encode()).hexdigest()[:16]
+@dataclass(frozen=True)
+class ComputedArm:
+    """What config.json says of one GPU of an arm: heads, memory."""
+
+    heads_per_gpu: int
+    kv_heads_per_gpu: int
+    weights_gib: float | None
+    kv_cache_bytes_per_token: float | None
+    gpu_memory_gib: float | None
+    source: str
+
+
+@dataclass(frozen=True)
+class PlannedModel:
+    """A model of the study: the arms that it runs, how often, and why not the others."""
+
+    title: str
+    architecture: str | None
+    stands_for: str | None
+    location: str
+    locations: dict[str, str]
+    generated: bool
+    status: Status
+    arms: list[str]
+    blocks: int
+    reason: str
+    source: str
+    condition: str
+    computed: dict[str, ComputedArm] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Excluded:
+    """A (model, arm) that is not scheduled, and why."""
+
+    model: str
+    arm: str
+    status: Status
+    reason: str
+    source: str
+    condition: str
+
+
+@dataclass(frozen=True)
+class Cautioned:
+    """What a reader must know of some arms of a model, though they run."""
+
+    model: str
+    arms: list[str]
+    reason: str
+    source: str
+    condition: str
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A planned study. `sessions` are in the order in which they are launched; `gpu_hours` are of all of them."""
+
+    study: Study
+    config_hash: str
+    models: dict[str, PlannedModel]
+    excluded: list[Excluded]
+    cautions: list[Cautioned]
+    sessions: list[Session]
+    warnings: list[str]
+    schema: Literal["ablation.plan/2"] = SCHEMA
+
+    @property
+    def name(self) -> str:
+        """Name of the study."""
+        return self.study.study
+
+    @property
+    def title(self) -> str:
+        """Headline of the study."""
+        return self.study.title
+
+    @property
+    def simulated(self) -> bool:
+        """True where no real server is measured."""
+        return self.study.simulated
+
+    @property
+    def baseline(self) -> str:
+        """The arm that the others are compared with."""
+        return self.study.factor.baseline
+
+    @property
+    def arms(self) -> dict[str, Arm]:
+        """Arms of the factor by name."""
+        return self.study.factor.arms
+
+    @property
+    def levels(self) -> list[int]:
+        """Concurrencies."""
+        return self.study.design.levels
+
+    def arm_label(self, arm: str) -> str:
+        """How a reader sees an arm."""
+        known = self.arms.get(arm)
+        return (known.label if known else None) or arm
+
+    def model_title(self, model: str) -> str:
+        """How a reader sees a model."""
+        known = self.models.get(model)
+        return (known.title if known else None) or model
+
+    @property
+    def expected_s(self) -> float:
+        """Expected seconds of all sessions."""
+        return sum(session.expected_s for session in self.sessions)
+
+    @property
+    def gpu_hours(self) -> float:
+        """Expected GPU-hours of all sessions."""
+        return sum(s.expected_s * s.launch.gpus for s in self.sessions) / 3600
+
+
+_PLAN = TypeAdapter(Plan)
 
 
 def plan_json(plan: Plan) -> str:
     """The plan as it stands in plan.json."""
-    return json.dumps(plan, indent=1) + "\n"
+    return json.dumps(_PLAN.dump_python(plan, mode="json"), indent=1) + "\n"
 
 
-def requests_at(study: Study, level: int) -> int:
-    """Requests of a run: max(minimum, per_level x concurrency)."""
-    asked = study.workload.requests
-    return max(asked.minimum, math.ceil(asked.per_level * level))
-
-
-def _session(study: Study, entry: Entry, model: str, arm: str, block: int, rank: int) -> Plan:
-    inner = inner_command(study, model, arm, entry)
-    env = launch_env(study, model, arm, entry)
-    args = server_args(study, model, arm, entry)
-    expect = study.models[model].expect or study.expect
-    work = study.workload
-    spec = session_spec(
-        kind=study.server.kind,
-        model=model,
-        arm=arm,
-        block=block,
-        command=inner,
-        env=env,
-        vllm=study.server.vllm,
-        launch=spec_of_launch(study, model, arm, entry),
-    )
-    levels: list[Plan] = []
-    for level in study.design.levels:
-        warmup = math.ceil(work.warmup_per_level * level)
-        load: Plan = {
-            "concurrency": level,
-            "requests": requests_at(study, level),
-            "warmup_requests": warmup,
-            "ramp_s": work.ramp_s,
-            "request_timeout_s": work.request_timeout_s,
-            "route": work.route,
-            "input_tokens": _tokens(work.input_tokens),
-            "output_tokens": _tokens(work.output_tokens),
-            "vocabulary": _vocabulary(study, entry, model),
-            # Without the arm: both arms of a block are asked the same questions.
-            "prompt_seed": f"{study.seed}/{model}/{block}/{level}",
-        }
-        if work.prompts is not None:
-            load["prompts"] = prompts_digest(work.prompts)
-        if work.image is not None:
-            load["image"] = work.image.model_dump()
-        levels.append(
-            {
-                "concurrency": level,
-                "requests": load["requests"],
-                "warmup_requests": warmup,
-                "run_hash": spec_hash(run_spec(spec, load)),
-                "expected_s": expected_level_s(
-                    expect,
-                    level,
-                    load["requests"] + warmup,
-                    mean_tokens(work.output_tokens),
-                    work.ramp_s,
-                ),
-                "load": load,
-            }
-        )
-    accuracy = accuracy_plan(study, expect, model, _vocabulary(study, entry, model))
-    accuracy_s = accuracy["expected_s"] if accuracy else 0.0
-    return {
-        "id": f"{model}/{arm}/block-{block}",
-        "model": model,
-        "arm": arm,
-        "block": block,
-        "rank": rank,
-        "kind": study.server.kind,
-        "session_hash": spec_hash(spec),
-        "spec": spec,
-        "command": outer_command(study, model, arm, entry),
-        "env": env,
-        **_launch_parts(study, model, arm, entry),
-        "gpus": gpus(study, args),
-        "levels": levels,
-        "accuracy": accuracy,
-        "expected_s": _launch_s(study, model)
-        + accuracy_s
-        + sum(level["expected_s"] for level in levels),
-    }
-
-
-def plan_session(study: Study, entry: Entry, model: str, arm: str) -> Plan:
-    """A session that the plan does not hold, as block 0: what a probe launches."""
-    return _session(study, entry, model, arm, 0, 0)
-
-
-def _launch_s(study: Study, model: str) -> float:
-    """Expected seconds of starting and stopping the server."""
-    expect = study.models[model].expect or study.expect
-    return 0.0 if isinstance(study.server.launch, Endpoint) else expect.start_s + expect.stop_s
-
-
-def _launch_parts(study: Study, model: str, arm: str, entry: Entry) -> Plan:
-    """What a session of a container or an endpoint has beside its command."""
-    if isinstance(study.server.launch, Container):
-        return {"container": study.server.launch.kind}
-    if isinstance(study.server.launch, Endpoint):
-        url = study.factor.arms[arm].url
-        return {"url": url, "served_model": served_model(study, model, arm, entry)}
-    return {}
-
-
-def _endpoint_warnings(study: Study) -> list[str]:
-    if not isinstance(study.server.launch, Endpoint):
-        return []
-    proofs = [name for name, arm in study.factor.arms.items() if arm.evidence]
-    return [
-        CAVEAT,
-        *(
-            f"{name}: asks for evidence of its treatment, and an endpoint shows no log: its runs will fail the "
-            f"treatment gate; take factor.arms.{name}.evidence out, or set gates.treatment to false"
-            for name in proofs
-            if study.gates.treatment
-        ),
-    ]
-
-
-def prompts_digest(path: str) -> str:
-    """Hash of a prompt file's content: another file of the same name is another measurement.
-
-    Every line is read, so that a bad one is refused here. Raises WorkloadError with file and line.
-    """
-    file = here_or_home(path)
-    read_prompts(file)
-    return hashlib.sha256(file.read_bytes()).hexdigest()[:16]
-
-
-def mean_tokens(length: int | Length) -> float:
-    """Expected tokens of a fixed or distributed length."""
-    return length if isinstance(length, int) else length.mean
-
-
-def _tokens(length: int | Length) -> int | dict[str, Any]:
-    return length if isinstance(length, int) else length.model_dump()
-
-
-def _vocabulary(study: Study, entry: Entry, model: str) -> int:
-    settings = study.models[model]
-    generated = entry.generate.vocabulary if entry.generate else None
-    return settings.vocabulary or generated or entry.vocabulary or DEFAULT_VOCABULARY
-
-
-def _model(study: Study, entry: Entry, verdict: Verdict, blocks: int, model: str) -> Plan:
-    location = model_location(study, model, entry)
-    return {
-        "title": entry.title,
-        "architecture": entry.architecture,
-        "stands_for": entry.stands_for,
-        "location": location,
-        "locations": {arm: model_location(study, model, entry, arm) for arm in verdict.runs},
-        "generated": location.startswith(f"{GENERATED}/"),
-        "status": verdict.status,
-        "arms": list(verdict.runs),
-        "blocks": blocks,
-        "reason": verdict.reason,
-        "source": verdict.source,
-        "condition": verdict.condition,
-    }
-
-
-def _computed(model: str, computed: dict[tuple[str, str], Computed]) -> dict[str, Any]:
-    """What config.json says of each arm: heads and memory of one GPU. Empty where it is not known."""
-    return {
-        arm: {
-            "heads_per_gpu": part.footprint.heads,
-            "kv_heads_per_gpu": part.footprint.kv_heads,
-            "weights_gib": part.footprint.weights_bytes and part.footprint.weights_bytes / GIB,
-            "kv_cache_bytes_per_token": part.footprint.kv_bytes_per_token,
-            "gpu_memory_gib": part.gpu and part.gpu.memory_gib,
-            "source": part.source,
-        }
-        for (name, arm), part in computed.items()
-        if name == model
-    }
-
-
-def _why_not(study: Study, verdict: Verdict, model: str, arm: str) -> str:
-    asked = study.models[model].arms
-    if asked is not None and arm not in asked and verdict.decisions[arm].runs:
-        return f"the study asks only for {', '.join(asked)} (models.{model}.arms)"
-    return verdict.decisions[arm].reason
-
-
-def _warnings(study: Study, support: dict[str, Verdict], blocks: dict[str, int]) -> list[str]:
-    """What a person should know before an hour is spent."""
-    found = _endpoint_warnings(study)
-    for model, verdict in support.items():
-        n = blocks[model]
-        if len(verdict.runs) < 2:
-            continue
-        if n < 3:
-            found.append(
-                f"{model}: {n} blocks give no verdict; at least 3 are needed, 6 are advised"
-            )
-        elif sign_flip_floor(n) > 1 - study.design.confidence:
-            found.append(
-                f"{model}: with {n} blocks the exact sign-flip test cannot go below p = {sign_flip_floor(n):.4f}; "
-                f"6 blocks reach 0.0312"
-            )
-        resolved = detectable_percent(n, 1.0, study.design.confidence)
-        if resolved > study.design.equivalence_margin_percent:
-            found.append(
-                f"{model}: if launches vary by 1 % (CoV), {n} blocks find differences from {resolved:.1f} % on, "
-                f"more than the equivalence margin of {study.design.equivalence_margin_percent:g} %"
-            )
-    small = [level for level in study.design.levels if requests_at(study, level) < 100]
-    if small:
-        found.append(
-            f"levels {', '.join(map(str, small))}: fewer than 100 requests a run; tail quantiles will not be printed"
-        )
-    # On an H100, throughput counted in the window was 3 to 6 % off with 3 for each in flight, 1 to 3 % with 6.
-    few = [n for n in study.design.levels if n > 1 and requests_at(study, n) < 6 * n]
-    if few:
-        found.append(
-            f"levels {', '.join(map(str, few))}: fewer than 6 requests for each in flight; where the window cuts "
-            "them can decide the difference (gate littles_law; 10 are the default)"
-        )
-    for model in study.models:
-        if study.models[model].path is not None and study.models[model].vocabulary is None:
-            found.append(
-                f"{model}: no vocabulary stated; prompts use token ids below {DEFAULT_VOCABULARY} "
-                f"(models.{model}.vocabulary)"
-            )
-    return found
+def read_plan(path: Path) -> Plan:
+    """A plan.json read back. Raises StudyError naming the file, what is wrong with it, and the remedy."""
+    remedy = "derive it again: snakemake --cores 1 report, with the study's configuration"
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise StudyError(f"{path}: cannot be read ({error}); {remedy}") from None
+    found = document.get("schema") if isinstance(document, dict) else None
+    if found != SCHEMA:
+        raise StudyError(f"{path}: has schema {found!r}, {SCHEMA!r} is read here; {remedy}")
+    try:
+        return _PLAN.validate_python(document)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        raise StudyError(f"{path}: {where}: {first['msg']}; {remedy}") from None

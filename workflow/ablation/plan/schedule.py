@@ -2,6 +2,7 @@
 
 Path grammar, under `results/{study}/`:
 
+    sittings/{model}/block-{block}.json
     sessions/{model}/{arm}/block-{block}.json
     runs/{model}/{arm}/block-{block}/concurrency-{level}.parquet
     figures/timeline/{model}/{arm}/block-{block}/concurrency-{level}.svg
@@ -13,15 +14,18 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from ablation.places import here_or_home
+from ablation.plan.build import build_plan
 from ablation.plan.command import GENERATED, generated_path
-from ablation.plan.plan import Plan, build_plan
+from ablation.plan.plan import Plan, Session
 from ablation.probe.found import probes_found
-from ablation.probe.plan import plan_probe, probes_of
+from ablation.probe.plan import Probe, plan_probe, probes_of
+from ablation.sitting.outlook import blocks_of
 from ablation.study.catalogue import Catalogue, Entry, Generate, entry_of, read_catalogue
 from ablation.study.config import Study
 from ablation.study.gpus import read_gpus
@@ -29,6 +33,7 @@ from ablation.study.layers import arguments_written, variables_written
 from ablation.study.load import StudyError, load_study
 
 SESSION = re.compile(r"sessions/(?P<model>[^/]+)/(?P<arm>[^/]+)/block-(?P<block>[^/]+)\.json")
+SITTING = re.compile(r"sittings/(?P<model>[^/]+)/block-(?P<block>[^/]+)\.json")
 RUN = re.compile(
     r"runs/(?P<model>[^/]+)/(?P<arm>[^/]+)/block-(?P<block>[^/]+)/concurrency-(?P<level>[^/]+)\.parquet"
 )
@@ -61,9 +66,14 @@ class Schedule:
         return schedule
 
     @cached_property
-    def sessions(self) -> dict[tuple[str, str, str], Plan]:
+    def sessions(self) -> dict[tuple[str, str, str], Session]:
         """(model, arm, block) -> the session's part of the plan."""
-        return {(s["model"], s["arm"], str(s["block"])): s for s in self.plan["sessions"]}
+        return {(s.model, s.arm, str(s.block)): s for s in self.plan.sessions}
+
+    @cached_property
+    def blocks(self) -> dict[tuple[str, int], list[Session]]:
+        """(model, block) -> its sessions, in launch order."""
+        return blocks_of(self.plan)
 
     @cached_property
     def entries(self) -> dict[str, Entry]:
@@ -74,10 +84,14 @@ class Schedule:
     def model_pattern(self) -> str:
         """Models, each only where one of the arms that it can run follows in the path."""
         return "|".join(
-            f"{re.escape(name)}(?=/(?:{'|'.join(map(re.escape, model['arms']))})/)"
-            for name, model in self.plan["models"].items()
-            if model["arms"]
+            f"{re.escape(name)}(?=/(?:{'|'.join(map(re.escape, model.arms))})/)"
+            for name, model in self.plan.models.items()
+            if model.arms
         )
+
+    def sitting_pattern(self) -> str:
+        """Models that run at all: a sitting's path has no arm."""
+        return "|".join(re.escape(name) for name, m in self.plan.models.items() if m.arms) or "(?!)"
 
     def arm_pattern(self) -> str:
         """Arms of the factor."""
@@ -92,17 +106,20 @@ class Schedule:
         return "|".join(map(str, self.study.design.levels))
 
     def refused_pattern(self) -> str:
-        """Every path of a session, a run or a run's timeline, but those that can be scheduled."""
+        """Every path of a sitting, a session, a run or a run's timeline, but those that can be scheduled."""
+        blocks = "|".join(re.escape(f"{model}/block-{block}") for model, block in self.blocks)
         cells = "|".join(re.escape(f"{m}/{a}/block-{b}") for m, a, b in self.sessions)
         levels = self.level_pattern()
         possible = (
-            rf"(?:sessions/(?:{cells})\.json|runs/(?:{cells})/concurrency-(?:{levels})\.parquet"
+            rf"(?:sittings/complete|sittings/(?:{blocks})\.json|sessions/(?:{cells})\.json|runs/(?:{cells})/concurrency-(?:{levels})\.parquet"
             rf"|figures/timeline/(?:{cells})/concurrency-(?:{levels})\.(?:svg|png))$"
         )
-        return rf"(?!{possible})(?:sessions|runs|figures/timeline)/.+"
+        return rf"(?!{possible})(?:sittings|sessions|runs|figures/timeline)/.+"
 
     def refuse(self, path: str) -> None:
         """Say why a session or a run cannot be. Always raises StudyError."""
+        if match := SITTING.fullmatch(path):
+            self._refuse_block(match["model"], match["block"])
         match = SESSION.fullmatch(path) or RUN.fullmatch(path) or TIMELINE.fullmatch(path)
         if match is None:
             raise StudyError(
@@ -110,29 +127,38 @@ class Schedule:
                 "runs/{model}/{arm}/block-{n}/concurrency-{level}.parquet"
             )
         model, arm, block = match["model"], match["arm"], match["block"]
-        models, arms = self.plan["models"], self.study.factor.arms
+        models, arms = self.plan.models, self.study.factor.arms
         if model not in models:
-            raise StudyError(
-                f"{model}: no such model in study {self.study.study}; it has {', '.join(models)}"
-            )
+            self._refuse_block(model, block)
         if arm not in arms:
             raise StudyError(
                 f"{arm}: no such arm of factor {self.study.factor.name}; it has {', '.join(arms)}"
             )
-        for excluded in self.plan["excluded"]:
-            if (excluded["model"], excluded["arm"]) == (model, arm):
+        for excluded in self.plan.excluded:
+            if (excluded.model, excluded.arm) == (model, arm):
                 raise StudyError(
-                    f"{model} cannot run with {self.study.factor.name} {arm!r} ({excluded['status']}): "
-                    f"{excluded['reason']}\n  holds for: {excluded['condition']}\n  source: {excluded['source']}"
+                    f"{model} cannot run with {self.study.factor.name} {arm!r} ({excluded.status}): "
+                    f"{excluded.reason}\n  holds for: {excluded.condition}\n  source: {excluded.source}"
                 )
-        blocks = models[model]["blocks"]
         if (model, arm, block) not in self.sessions:
-            raise StudyError(
-                f"{model}: no block {block!r}; it has 1 to {blocks} (design.blocks, models.{model}.blocks)"
-            )
+            self._refuse_block(model, block)
         level = match.groupdict().get("level")
         raise StudyError(
             f"no level {level!r}; the study has {self.study.design.levels} (design.levels)"
+        )
+
+    def _refuse_block(self, model: str, block: str) -> None:
+        """Say why a model has no such block. Always raises StudyError."""
+        models = self.plan.models
+        if model not in models:
+            raise StudyError(
+                f"{model}: no such model in study {self.study.study}; it has {', '.join(models)}"
+            )
+        if not models[model].arms:
+            raise StudyError(f"{model}: no arm of it can run: {models[model].reason}")
+        raise StudyError(
+            f"{model}: no block {block!r}; it has 1 to {models[model].blocks} "
+            f"(design.blocks, models.{model}.blocks)"
         )
 
     def refused_input(self, wildcards: Any) -> list[str]:
@@ -141,62 +167,84 @@ class Schedule:
         return []
 
     # What rules need -----------------------------------------------------------------------------
-    def session(self, wildcards: Any) -> Plan:
+    def session(self, wildcards: Any) -> Session:
         """The session of a rule's wildcards. Raises StudyError where it is not planned."""
         key = (wildcards.model, wildcards.arm, str(wildcards.block))
         if key not in self.sessions:
             self.refuse(f"sessions/{key[0]}/{key[1]}/block-{key[2]}.json")
         return self.sessions[key]
 
+    def block(self, wildcards: Any) -> list[Session]:
+        """The sessions of a rule's model and block, in their order. Raises StudyError where it is not planned."""
+        key = (wildcards.model, int(wildcards.block))
+        if key not in self.blocks:
+            self._refuse_block(wildcards.model, wildcards.block)
+        return self.blocks[key]
+
     def priority(self, wildcards: Any) -> int:
-        """Falls with the rank, so that launches follow the plan; every run job comes after (0)."""
-        return len(self.sessions) + 1 - int(self.session(wildcards)["rank"])
+        """Falls with the rank, so that blocks follow the plan; every run job comes after (0)."""
+        return len(self.sessions) + 1 - self.block(wildcards)[0].rank
 
-    def run_hashes(self, wildcards: Any) -> list[str]:
-        """Addresses of a session's runs."""
-        return [level["run_hash"] for level in self.session(wildcards)["levels"]]
+    def sitting_hashes(self, wildcards: Any) -> list[str]:
+        """Addresses of a block's runs, all arms."""
+        return [level.run_hash for session in self.block(wildcards) for level in session.levels]
 
-    def proof(self, wildcards: Any) -> dict[str, str | None]:
-        """How the study asks for proof of an arm's treatment: in no hash, as it decides no measurement."""
-        arm = self.study.factor.arms[wildcards.arm]
-        return {"evidence": arm.evidence, "counter_evidence": arm.counter_evidence}
+    def attempt(self, wildcards: Any) -> int:
+        """How often a block's failures have been tried again: counts on where the last attempt left one."""
+        path = self.results / "sittings" / wildcards.model / f"block-{wildcards.block}.json"
+        try:
+            last = json.loads(path.read_text(encoding="utf-8"))
+            return int(last["attempt"]) + bool(last["failures"])
+        except (OSError, ValueError, LookupError, TypeError):
+            return 0
+
+    def sitting_files(self, blocks: Mapping[str, int] | None = None) -> list[str]:
+        """Sittings of all blocks, or of those up to so many of each model."""
+        ids = dict.fromkeys((s.model, s.block) for s in self._sessions(blocks))
+        return [f"{self.results}/sittings/{model}/block-{block}.json" for model, block in ids]
+
+    def sitting_design(self, _: Any) -> dict[str, Any]:
+        """What of the design decides which launches are a pair."""
+        return self.study.design.model_dump(include={"sitting_gap_s", "reuse"})
+
+    def proof(self, wildcards: Any) -> dict[str, Any]:
+        """What has to be proved of an arm's treatment, and how: in no hash, as it decides no measurement."""
+        return asdict(self.session(wildcards).claim)
 
     def run_hash(self, wildcards: Any) -> str:
         """Address of one run."""
         return next(
-            str(level["run_hash"])
-            for level in self.session(wildcards)["levels"]
-            if str(level["concurrency"]) == str(wildcards.level)
+            level.run_hash
+            for level in self.session(wildcards).levels
+            if str(level.concurrency) == str(wildcards.level)
         )
 
     def all_run_hashes(self) -> list[str]:
         """Addresses of all runs: a parameter of whatever reads runs, so that a stale one is never taken."""
-        return [
-            level["run_hash"] for session in self.plan["sessions"] for level in session["levels"]
-        ]
+        return [level.run_hash for session in self.plan.sessions for level in session.levels]
 
     def session_files(self, blocks: Mapping[str, int] | None = None) -> list[str]:
         """Evidence of all sessions, or of those up to so many blocks of each model."""
-        return [f"{self.results}/sessions/{s['id']}.json" for s in self._sessions(blocks)]
+        return [f"{self.results}/sessions/{s.id}.json" for s in self._sessions(blocks)]
 
     def run_files(self, blocks: Mapping[str, int] | None = None) -> list[str]:
         """Parquet files of all runs, or of those up to so many blocks of each model."""
         return [
-            f"{self.results}/runs/{session['id']}/concurrency-{level['concurrency']}.parquet"
+            f"{self.results}/runs/{session.id}/concurrency-{level.concurrency}.parquet"
             for session in self._sessions(blocks)
-            for level in session["levels"]
+            for level in session.levels
         ]
 
     def timeline_files(self, blocks: Mapping[str, int] | None = None) -> list[str]:
         """The runs of which one is drawn request by request: the baseline at a middle level, of the first
         model with several arms (the first arm of the first model, where none has several)."""
-        models = self.plan["models"]
-        measured = [name for name in models if models[name]["arms"]]
-        several = [name for name in measured if len(models[name]["arms"]) > 1]
+        models = self.plan.models
+        measured = [name for name in models if models[name].arms]
+        several = [name for name in measured if len(models[name].arms) > 1]
         if not measured:
             return []
         model = (several or measured)[0]
-        arms, baseline = models[model]["arms"], self.study.factor.baseline
+        arms, baseline = models[model].arms, self.study.factor.baseline
         arm = baseline if baseline in arms else arms[0]
         level = sorted(self.study.design.levels)[len(self.study.design.levels) // 2]
         cell = f"/runs/{model}/{arm}/"
@@ -207,26 +255,25 @@ class Schedule:
         """The published table that the study names, if it names one."""
         return [str(here_or_home(self.study.published))] if self.study.published else []
 
-    def _sessions(self, blocks: Mapping[str, int] | None) -> list[Plan]:
-        sessions: list[Plan] = self.plan["sessions"]
+    def _sessions(self, blocks: Mapping[str, int] | None) -> list[Session]:
         if blocks is None:
-            return sessions
-        return [s for s in sessions if s["block"] <= blocks.get(s["model"], 0)]
+            return self.plan.sessions
+        return [s for s in self.plan.sessions if s.block <= blocks.get(s.model, 0)]
 
     # Deciding early -------------------------------------------------------------------------------
     def looks(self, model: str) -> list[int]:
         """Numbers of blocks after which a model's verdicts are looked at; empty where all blocks are measured."""
-        design, entry = self.study.design, self.plan["models"][model]
-        if design.sequential is None or len(entry["arms"]) < 2:
+        design, entry = self.study.design, self.plan.models[model]
+        if design.sequential is None or len(entry.arms) < 2:
             return []
         from ablation.statistics.sequential import look_points
 
-        first = min(design.sequential.first, entry["blocks"])
-        return look_points(entry["blocks"], first, design.sequential.every)
+        first = min(design.sequential.first, entry.blocks)
+        return look_points(entry.blocks, first, design.sequential.every)
 
     def looked_at(self) -> str:
         """Pattern of the models that may stop early."""
-        models = [name for name in self.plan["models"] if self.looks(name)]
+        models = [name for name in self.plan.models if self.looks(name)]
         return "|".join(map(re.escape, models)) or "(?!)"
 
     def runs_of_look(self, wildcards: Any) -> list[str]:
@@ -240,8 +287,8 @@ class Schedule:
         still to come.
         """
         needed = {}
-        for model, entry in self.plan["models"].items():
-            needed[model] = entry["blocks"]
+        for model, entry in self.plan.models.items():
+            needed[model] = entry.blocks
             for point in self.looks(model)[:-1]:
                 if json.loads(Path(outcome(model, point)).read_text(encoding="utf-8"))["stop"]:
                     needed[model] = point
@@ -256,13 +303,13 @@ class Schedule:
     def preflight_subject(self) -> dict[str, Any]:
         """What the preflight looks at: it runs again when this changes."""
         server = self.study.server
-        launch = self.plan["launch"]
+        launch = server.launch.model_dump()
         more = {"launch": launch, "urls": self.urls()} if launch["kind"] != "process" else {}
         return more | {
             "server": server.model_dump(include={"kind", "python", "vllm", "host", "port"}),
             "variables": variables_written(self.study, self.entries),
             "arguments": arguments_written(self.study, self.entries),
-            "models": {name: model["location"] for name, model in self.plan["models"].items()},
+            "models": {name: model.location for name, model in self.plan.models.items()},
             "paths": {name: arm.paths for name, arm in self.study.factor.arms.items() if arm.paths},
         }
 
@@ -272,17 +319,17 @@ class Schedule:
         return {name: arm.url for name, arm in arms.items() if arm.url is not None}
 
     # Probes --------------------------------------------------------------------------------------
-    def probe(self, wildcards: Any) -> Plan:
+    def probe(self, wildcards: Any) -> Probe:
         """What a probe launches. Raises StudyError where the study has no such model or arm."""
         return plan_probe(self.study, self.catalogue, wildcards.model, wildcards.arm)
 
     def probe_hash(self, wildcards: Any) -> str:
         """Hash of what decides a probe: it is made again when this changes."""
-        return str(self.probe(wildcards)["probe_hash"])
+        return self.probe(wildcards).probe_hash
 
     def probe_model_files(self, wildcards: Any) -> list[str]:
         """What a probe needs of a generated model; nothing for others."""
-        command = self.probe(wildcards)["command"]
+        command = self.probe(wildcards).session.launch.command
         made = [f"{GENERATED}/{recipe}" for recipe in self.recipes()]
         return [f"{place}/config.json" for place in made if place in command]
 
@@ -305,7 +352,7 @@ class Schedule:
     def probes_found(self, wildcards: Any) -> dict[str, str]:
         """Probes that were made of the study as it stands: file -> digest. The report quotes them, and needs none."""
         planned = {
-            pair: str(plan_probe(self.study, self.catalogue, *pair)["probe_hash"])
+            pair: plan_probe(self.study, self.catalogue, *pair).probe_hash
             for pair in ((m, a) for m in self.study.models for a in self.study.factor.arms)
         }
         return probes_found(self.results / "probes", lambda m, a: planned.get((m, a)))
@@ -324,12 +371,12 @@ class Schedule:
         return "|".join(map(re.escape, self.recipes())) or "(?!)"
 
     def preflight_files(self, _: Any) -> list[str]:
-        """What a session needs of the preflight; nothing where none will be launched."""
+        """What a block needs of the preflight; nothing where none will be launched."""
         return [] if self.stored else [f"{self.results}/preflight.json"]
 
     def model_files(self, wildcards: Any) -> list[str]:
-        """What a session needs of a generated model; nothing for others."""
-        model = self.plan["models"][wildcards.model]
-        own = model["locations"].get(wildcards.arm) == model["location"]
-        made = model["generated"] and own and not self.stored
-        return [f"{model['location']}/config.json"] if made else []
+        """What a block needs of a generated model; nothing for others."""
+        model = self.plan.models[wildcards.model]
+        own = model.location in model.locations.values()
+        made = model.generated and own and not self.stored
+        return [f"{model.location}/config.json"] if made else []

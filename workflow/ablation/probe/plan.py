@@ -5,9 +5,10 @@ results/{study}/probes/{model}/{arm}.json
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import dataclass, replace
 
-from ablation.plan.plan import Plan, plan_session, requests_at
+from ablation.plan.build import build_session
+from ablation.plan.plan import Load, Session
 from ablation.plan.spec import spec_hash
 from ablation.study.catalogue import Catalogue, entry_of
 from ablation.study.config import Study
@@ -18,6 +19,21 @@ REQUESTS = 6
 CONCURRENCY = 2
 OUTPUT_TOKENS = 16
 TIMEOUT_S = 300.0
+
+
+@dataclass(frozen=True)
+class Probe:
+    """What is tried: a session of its own, the few requests it is sent, and what the catalogue says of the arm."""
+
+    session: Session
+    load: Load
+    claim: dict[str, str] | None
+    probe_hash: str
+
+    @property
+    def id(self) -> str:
+        """`model/arm`."""
+        return f"{self.session.model}/{self.session.arm}"
 
 
 def claims(study: Study, catalogue: Catalogue, model: str) -> dict[str, dict[str, str]]:
@@ -47,8 +63,8 @@ def probes_of(study: Study, catalogue: Catalogue) -> list[tuple[str, str]]:
     return list(dict.fromkeys([*impossible, *named]))
 
 
-def plan_probe(study: Study, catalogue: Catalogue, model: str, arm: str) -> Plan:
-    """A session as the plan describes one, with `claim`, `load` and `probe_hash`.
+def plan_probe(study: Study, catalogue: Catalogue, model: str, arm: str) -> Probe:
+    """What a probe of this model and arm launches and asks.
 
     Raises StudyError where the study has no such model or arm.
     """
@@ -61,31 +77,38 @@ def plan_probe(study: Study, catalogue: Catalogue, model: str, arm: str) -> Plan
             f"{arm}: no such arm of factor {study.factor.name}; it has {', '.join(study.factor.arms)}"
         )
     entry = entry_of(catalogue, study, model)
-    session = plan_session(study, entry, model, arm)
+    session = build_session(study, entry, model, arm, 0, 0)
+    launch = session.launch
     # A miniature without weights: the architecture is what is probed.
     bare = entry.generate is not None and not entry.generate.weights
-    if bare and study.server.kind == "vllm" and "--load-format" not in session["command"]:
-        session["command"] = [*session["command"], "--load-format", "dummy"]
-    spec = {**session["spec"], "arguments": session["command"][1:], "probe": 1}
-    return session | {
-        "id": f"{model}/{arm}",
-        "claim": claims(study, catalogue, model).get(arm),
-        "load": _load(study, session),
-        "probe_hash": spec_hash(spec),
-    }
+    if bare and study.server.kind == "vllm" and "load-format" not in launch.args:
+        dummy = ["--load-format", "dummy"]
+        launch = replace(
+            launch,
+            args={**launch.args, "load-format": "dummy"},
+            arguments=[*launch.arguments, *dummy],
+            command=[*launch.command, *dummy],
+        )
+        session = replace(session, launch=launch)
+    return Probe(
+        session=session,
+        load=_load(study, session),
+        claim=claims(study, catalogue, model).get(arm),
+        probe_hash=spec_hash({**session.spec, "probe": 1}),
+    )
 
 
-def _load(study: Study, session: Plan) -> dict[str, Any]:
+def _load(study: Study, session: Session) -> Load:
     """The study's smallest level, cut to a few requests with short answers."""
-    level = session["levels"][0]
-    load: dict[str, Any] = dict(level["load"])
-    output = load["output_tokens"]
-    return load | {
-        "concurrency": CONCURRENCY,
-        "requests": min(REQUESTS, requests_at(study, level["concurrency"])),
-        "warmup_requests": 0,
-        "ramp_s": 0.0,
-        "output_tokens": min(output, OUTPUT_TOKENS) if isinstance(output, int) else OUTPUT_TOKENS,
-        "request_timeout_s": min(load["request_timeout_s"], TIMEOUT_S),
-        "prompt_seed": f"{study.seed}/{session['model']}/probe",
-    }
+    load = session.levels[0].load
+    output = load.output_tokens
+    return replace(
+        load,
+        concurrency=CONCURRENCY,
+        requests=min(REQUESTS, load.requests),
+        warmup_requests=0,
+        ramp_s=0.0,
+        output_tokens=min(output, OUTPUT_TOKENS) if isinstance(output, int) else OUTPUT_TOKENS,
+        request_timeout_s=min(load.request_timeout_s, TIMEOUT_S),
+        prompt_seed=f"{study.seed}/{session.model}/probe",
+    )

@@ -9,13 +9,14 @@ from typing import Any
 from pandas import DataFrame
 
 from ablation.accuracy.sentences import nats
+from ablation.plan.plan import Plan
 from ablation.report.content import NONE, Cell, Column, Section, Table, count
 from ablation.report.results import label, title
 
 KIND = {"same": "good", "different": "bad", "not observed": "warn"}
 
 
-def accuracy(plan: Mapping[str, Any], table: DataFrame) -> Section:
+def accuracy(plan: Plan, table: DataFrame) -> Section:
     """The verdicts on the arms' answers, with what they rest on."""
     section = Section("accuracy", "Are the answers still right?")
     if table.empty:
@@ -47,13 +48,13 @@ def accuracy(plan: Mapping[str, Any], table: DataFrame) -> Section:
                 Column("First tokens equal", True),
             ],
             rows=rows,
-            source=f"results/{plan['study']}/statistics/accuracy.parquet",
+            source=f"results/{plan.name}/statistics/accuracy.parquet",
         )
     )
     return section
 
 
-def summary(plan: Mapping[str, Any], table: DataFrame | None) -> list[str]:
+def summary(plan: Plan, table: DataFrame | None) -> list[str]:
     """A line for each arm, for the head of the report; none where no answers were asked for."""
     if table is None or table.empty:
         return []
@@ -69,7 +70,7 @@ def summary(plan: Mapping[str, Any], table: DataFrame | None) -> list[str]:
     ]
 
 
-def _row(plan: Mapping[str, Any], row: Mapping[Any, Any]) -> list[Cell]:
+def _row(plan: Plan, row: Mapping[Any, Any]) -> list[Cell]:
     verdict = str(row["phase_verdict"])
     launches = f"{row['n_arm']} and {row['n_baseline']}"
     missing = int(row["missing"])

@@ -11,9 +11,11 @@ from pandas import DataFrame
 
 from ablation.accuracy.verdicts import carry
 from ablation.evidence.difference import unchanged
+from ablation.evidence.settled import unproved
 from ablation.figures.registry import FIGURES
+from ablation.plan.plan import Plan
 from ablation.report import accuracy as answers
-from ablation.report import doubt, energy, launch, provenance, results, spread
+from ablation.report import doubt, energy, failures, launch, provenance, results, spread
 from ablation.report.content import Figure, Section
 from ablation.report.limit import limit, limit_figures
 from ablation.report.treatment import treatment
@@ -27,7 +29,7 @@ MIME = {".svg": "image/svg+xml", ".png": "image/png"}
 
 
 def build_context(
-    plan: Mapping[str, Any],
+    plan: Plan,
     sessions: Sequence[Mapping[str, Any]],
     runs: DataFrame,
     arms: DataFrame,
@@ -52,13 +54,20 @@ def build_context(
     plan = planned_blocks(runs, plan)
     comparisons = carry(comparisons, accuracy)
     optional: list[Section | None] = [
+        failures.failures(plan, sessions),
         spread.variability(plan, comparisons, variability) if variability is not None else None,
         spread.early(plan, decisions),
         answers.accuracy(plan, accuracy) if accuracy is not None else None,
         spread.published(audit, audit_source),
     ]
     sections: list[Section] = [
-        results.verdict(plan, runs, comparisons, unchanged(plan, sessions)),
+        results.verdict(
+            plan,
+            runs,
+            comparisons,
+            unchanged(plan, sessions),
+            unproved(sessions, plan.baseline, plan.arm_label),
+        ),
         results.levels(plan, arms, comparisons),
         results.latencies(plan, comparisons),
         results.findings(plan, comparisons),
@@ -73,7 +82,11 @@ def build_context(
         provenance.reproduce(plan, list(figures)),
     ]
     sections[0].items += answers.summary(plan, accuracy)
-    sections[0].sentences += launch.caveat(plan)
+    sections[0].sentences = [
+        *failures.sentences(plan, sessions),
+        *sections[0].sentences,
+        *launch.caveat(plan),
+    ]
     for section in sections:
         section.figures += [
             _figure(plan, name, figures[name], comparisons)
@@ -83,17 +96,17 @@ def build_context(
     limit(sections)
     limit_figures(sections)
     return {
-        "title": plan["title"],
-        "study": plan["study"],
-        "description": plan.get("description") or "",
-        "simulated": bool(plan["simulated"]),
+        "title": plan.title,
+        "study": plan.name,
+        "description": plan.study.description,
+        "simulated": plan.simulated,
         "simulated_text": "Nothing here was measured on a real server.",
-        "factor": plan["factor"].get("title") or plan["factor"]["name"],
+        "factor": plan.study.factor.title,
         "sections": sections,
     }
 
 
-def _figure(plan: Mapping[str, Any], name: str, path: Path, comparisons: DataFrame) -> Figure:
+def _figure(plan: Plan, name: str, path: Path, comparisons: DataFrame) -> Figure:
     entry = FIGURES[name]
     data = base64.b64encode(path.read_bytes()).decode()
     alt = entry.alt
@@ -102,7 +115,7 @@ def _figure(plan: Mapping[str, Any], name: str, path: Path, comparisons: DataFra
         columns = ("model", "arm", "concurrency", "difference_percent", "verdict")
         points = zip(*(main[column] for column in columns), strict=True)
         alt += ": " + "; ".join(f"{m} {a} at {c}: {d:+.1f} %, {v}" for m, a, c, d, v in points)
-    if plan["simulated"]:
+    if plan.simulated:
         alt = f"SIMULATED. {alt}"
     return Figure(
         name=name,
@@ -110,6 +123,6 @@ def _figure(plan: Mapping[str, Any], name: str, path: Path, comparisons: DataFra
         alt=alt,
         data_uri=f"data:{MIME[path.suffix]};base64,{data}",
         link=f"../{path.parent.name}/{path.name}",
-        command=provenance.command(plan["study"], f"figures/{name}.svg"),
-        source=f"results/{plan['study']}/{entry.source}",
+        command=provenance.command(plan.name, f"figures/{name}.svg"),
+        source=f"results/{plan.name}/{entry.source}",
     )

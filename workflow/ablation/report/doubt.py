@@ -8,6 +8,7 @@ from typing import Any
 
 from pandas import DataFrame
 
+from ablation.plan.plan import Plan
 from ablation.report.content import Cell, Column, Section, Table, count
 from ablation.report.probes import add_probes, stale_entries
 from ablation.report.results import label, title
@@ -15,7 +16,7 @@ from ablation.report.results import label, title
 MOST_LINES = 6
 
 
-def gates(plan: Mapping[str, Any], runs: DataFrame) -> Section:
+def gates(plan: Plan, runs: DataFrame) -> Section:
     """Every failed gate with its text; passed runs counted."""
     section = Section("gates", "Gates")
     failed = runs[~runs["usable"].astype(bool)] if len(runs) else runs
@@ -43,19 +44,17 @@ def gates(plan: Mapping[str, Any], runs: DataFrame) -> Section:
                 caption="Failed gates",
                 columns=[Column("Run"), Column("Concurrency", True), Column("Gate"), Column("Why")],
                 rows=rows,
-                source=f"results/{plan['study']}/aggregate/runs.parquet, rows with usable = false",
+                source=f"results/{plan.name}/aggregate/runs.parquet, rows with usable = false",
             )
         )
     section.sentences += _missing(plan, runs)
     return section
 
 
-def _missing(plan: Mapping[str, Any], runs: DataFrame) -> list[str]:
+def _missing(plan: Plan, runs: DataFrame) -> list[str]:
     """A sentence on planned runs that are not there."""
     planned = {
-        (s["model"], s["arm"], int(s["block"]), int(level["concurrency"]))
-        for s in plan["sessions"]
-        for level in s["levels"]
+        (s.model, s.arm, s.block, level.concurrency) for s in plan.sessions for level in s.levels
     }
     seen = set()
     if len(runs):
@@ -69,7 +68,7 @@ def _missing(plan: Mapping[str, Any], runs: DataFrame) -> list[str]:
     return [f"{len(missing):,} planned runs are missing: {', '.join(names)}{more}."]
 
 
-def constraints(plan: Mapping[str, Any], probes: Sequence[Mapping[str, Any]] = ()) -> Section:
+def constraints(plan: Plan, probes: Sequence[Mapping[str, Any]] = ()) -> Section:
     """Which arms each model permits, why not, and what to know of those that run.
 
     ``probes`` are records of probes; where there are any, each row quotes its own.
@@ -77,39 +76,39 @@ def constraints(plan: Mapping[str, Any], probes: Sequence[Mapping[str, Any]] = (
     section = Section("constraints", "What could not be run, and why")
     rows = [
         [
-            Cell(title(plan, entry["model"])),
-            Cell(label(plan, entry["arm"])),
-            Cell(str(entry["status"]), kind="warn"),
-            Cell(str(entry["reason"])),
-            Cell(str(entry.get("condition") or "")),
-            Cell(str(entry.get("source") or "")),
+            Cell(title(plan, entry.model)),
+            Cell(label(plan, entry.arm)),
+            Cell(entry.status, kind="warn"),
+            Cell(entry.reason),
+            Cell(entry.condition),
+            Cell(entry.source),
         ]
-        for entry in plan["excluded"]
+        for entry in plan.excluded
     ]
-    said = {entry["model"] for entry in plan["excluded"]}
-    for model, entry in plan["models"].items():
-        if model not in said and entry.get("reason"):
-            names = ", ".join(label(plan, arm) for arm in entry["arms"]) or "none"
+    said = {entry.model for entry in plan.excluded}
+    for model, entry in plan.models.items():
+        if model not in said and entry.reason:
+            names = ", ".join(label(plan, arm) for arm in entry.arms) or "none"
             rows.append(
                 [
                     Cell(title(plan, model)),
                     Cell(f"runs: {names}"),
-                    Cell(str(entry["status"])),
-                    Cell(str(entry["reason"])),
-                    Cell(str(entry.get("condition") or "")),
-                    Cell(str(entry.get("source") or "")),
+                    Cell(entry.status),
+                    Cell(entry.reason),
+                    Cell(entry.condition),
+                    Cell(entry.source),
                 ]
             )
     rows += [
         [
-            Cell(title(plan, caution["model"])),
-            Cell(", ".join(label(plan, arm) for arm in caution["arms"])),
+            Cell(title(plan, caution.model)),
+            Cell(", ".join(label(plan, arm) for arm in caution.arms)),
             Cell("caution", kind="warn"),
-            Cell(str(caution["reason"])),
-            Cell(str(caution["condition"])),
-            Cell(str(caution["source"])),
+            Cell(caution.reason),
+            Cell(caution.condition),
+            Cell(caution.source),
         ]
-        for caution in plan.get("cautions", [])
+        for caution in plan.cautions
     ]
     columns = ["Model", "Arm", "Status", "Reason", "Condition", "Source"]
     if probes:
@@ -125,7 +124,7 @@ def constraints(plan: Mapping[str, Any], probes: Sequence[Mapping[str, Any]] = (
             caption="Models and arms that the support catalogue limits",
             columns=[Column(name) for name in columns],
             rows=rows,
-            source=f"results/{plan['study']}/plan.json, excluded and models",
+            source=f"results/{plan.name}/plan.json, excluded and models",
         )
     )
     return section

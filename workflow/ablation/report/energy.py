@@ -7,6 +7,7 @@ from typing import Any
 
 from pandas import DataFrame
 
+from ablation.plan.plan import Plan
 from ablation.report.content import (
     NONE,
     Cell,
@@ -27,7 +28,7 @@ MEMORY_BOUND = "roofline_memory_tok_s"
 
 
 def sections(
-    plan: Mapping[str, Any],
+    plan: Plan,
     sessions: Sequence[Mapping[str, Any]],
     runs: DataFrame,
     arms: DataFrame,
@@ -67,7 +68,7 @@ def why_not(runs: DataFrame, column: str) -> str:
 
 
 def _energy(
-    plan: Mapping[str, Any],
+    plan: Plan,
     sessions: Sequence[Mapping[str, Any]],
     runs: DataFrame,
     arms: DataFrame,
@@ -87,8 +88,8 @@ def _energy(
         section.sentences.append(
             f"{len(without):,} of {len(runs):,} runs have no energy: {why_not(without, 'telemetry_text')}."
         )
-    for model, entry in plan["models"].items():
-        if entry["arms"] and has(runs[runs["model"] == model], ENERGY):
+    for model, entry in plan.models.items():
+        if entry.arms and has(runs[runs["model"] == model], ENERGY):
             section.tables.append(_energy_table(plan, model, runs, arms, comparisons))
     return section
 
@@ -123,14 +124,14 @@ def _of_launches(sessions: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 def _energy_table(
-    plan: Mapping[str, Any], model: str, runs: DataFrame, arms: DataFrame, comparisons: DataFrame
+    plan: Plan, model: str, runs: DataFrame, arms: DataFrame, comparisons: DataFrame
 ) -> Table:
     rows = []
     means = _means(runs, model)
     joules = _rows(arms, model, ENERGY)
     pairs = _rows(comparisons, model, ENERGY)
-    for level in plan["levels"]:
-        for arm in plan["models"][model]["arms"]:
+    for level in plan.levels:
+        for arm in plan.models[model].arms:
             here = means.get((arm, level))
             if here is None:
                 continue
@@ -159,8 +160,8 @@ def _energy_table(
         caption=f"{title(plan, model)}: energy per output token, power, clocks and throttling",
         columns=[Column(name, name not in ("Arm", "Verdict")) for name in titles],
         rows=rows,
-        source=f"results/{plan['study']}/statistics/arms.parquet and comparisons.parquet, rows with "
-        f"metric = {ENERGY}; power and the rest: results/{plan['study']}/aggregate/runs.parquet, means of "
+        source=f"results/{plan.name}/statistics/arms.parquet and comparisons.parquet, rows with "
+        f"metric = {ENERGY}; power and the rest: results/{plan.name}/aggregate/runs.parquet, means of "
         "usable runs (highest, lowest: over them)",
     )
 
@@ -211,7 +212,7 @@ def _rows(frame: DataFrame, model: str, metric: str) -> dict[tuple[str, int], An
     return {(str(row["arm"]), int(row["concurrency"])): row for row in records}
 
 
-def _roofline(plan: Mapping[str, Any], runs: DataFrame) -> Section:
+def _roofline(plan: Plan, runs: DataFrame) -> Section:
     section = Section("roofline", "How far from what the GPU could do", folded=True)
     computed = runs[runs[MEMORY_BOUND].notna()]
     gpus = "; ".join(unique(str(text) for text in computed["roofline_text"]))
@@ -227,16 +228,16 @@ def _roofline(plan: Mapping[str, Any], runs: DataFrame) -> Section:
         section.sentences.append(
             f"{len(without):,} of {len(runs):,} runs have no bound: {why_not(without, 'roofline_text')}."
         )
-    for model, entry in plan["models"].items():
-        if entry["arms"] and has(runs[runs["model"] == model], MEMORY_BOUND):
+    for model, entry in plan.models.items():
+        if entry.arms and has(runs[runs["model"] == model], MEMORY_BOUND):
             section.tables.append(_roofline_table(plan, model, runs))
     return section
 
 
-def _roofline_table(plan: Mapping[str, Any], model: str, runs: DataFrame) -> Table:
+def _roofline_table(plan: Plan, model: str, runs: DataFrame) -> Table:
     means, rows = _means(runs, model), []
-    for level in plan["levels"]:
-        for arm in plan["models"][model]["arms"]:
+    for level in plan.levels:
+        for arm in plan.models[model].arms:
             here = means.get((arm, level))
             if here is None:
                 continue
@@ -260,5 +261,5 @@ def _roofline_table(plan: Mapping[str, Any], model: str, runs: DataFrame) -> Tab
         caption=f"{title(plan, model)}: output throughput against its bounds",
         columns=[Column(name, name != "Arm") for name in titles],
         rows=rows,
-        source=f"results/{plan['study']}/aggregate/runs.parquet, means of usable runs",
+        source=f"results/{plan.name}/aggregate/runs.parquet, means of usable runs",
     )

@@ -6,16 +6,17 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ablation.plan.launch import shown_command
+from ablation.plan.command import shown_command
+from ablation.plan.plan import Plan
 from ablation.report.content import NONE, Cell, Column, Section, Table, number, seconds, unique
 from ablation.report.launch import noun
 from ablation.report.results import label, title
 
 
-def sessions_section(plan: Mapping[str, Any], sessions: Sequence[Mapping[str, Any]]) -> Section:
+def sessions_section(plan: Plan, sessions: Sequence[Mapping[str, Any]]) -> Section:
     """Every server launch in the order of the plan, with its stages' times."""
     section = Section("sessions", "Sessions and stage times", folded=True)
-    rank = {(s["model"], s["arm"], s["block"]): int(s["rank"]) for s in plan["sessions"]}
+    rank = {(s.model, s.arm, s.block): s.rank for s in plan.sessions}
     ordered = sorted(
         sessions, key=lambda s: rank.get((s["model"], s["arm"], s["block"]), len(rank) + 1)
     )
@@ -46,7 +47,7 @@ def sessions_section(plan: Mapping[str, Any], sessions: Sequence[Mapping[str, An
         section.sentences = ["No session has left its evidence."]
         return section
     section.sentences = [
-        f"{len(rows)} {noun(plan)} for {len(ordered)} of {len(plan['sessions'])} planned sessions."
+        f"{len(rows)} {noun(plan)} for {len(ordered)} of {len(plan.sessions)} planned sessions."
     ]
     section.tables.append(
         Table(
@@ -61,7 +62,7 @@ def sessions_section(plan: Mapping[str, Any], sessions: Sequence[Mapping[str, An
                 Column("End"),
             ],
             rows=rows,
-            source=f"results/{plan['study']}/sessions/{{model}}/{{arm}}/block-{{block}}.json",
+            source=f"results/{plan.name}/sessions/{{model}}/{{arm}}/block-{{block}}.json",
         )
     )
     return section
@@ -80,18 +81,18 @@ def _duration(value: Any) -> Cell:
     return Cell(NONE) if value is None else Cell(seconds(value), sort=float(value))
 
 
-def provenance(plan: Mapping[str, Any], sessions: Sequence[Mapping[str, Any]]) -> Section:
+def provenance(plan: Plan, sessions: Sequence[Mapping[str, Any]]) -> Section:
     """Versions, hardware, design and workload; what differs between sessions is said."""
     section = Section("provenance", "Provenance")
     launches = [launch for session in sessions for launch in session["launches"]]
     rows = [
-        _fact("Study", f"{plan['study']}: {plan['title']}"),
-        _fact("Configuration hash", plan["config_hash"]),
-        _fact("Platform", plan["platform"]),
-        _fact("vLLM (planned)", plan.get("vllm_version")),
-        _fact("Seed of the order", plan["seed"]),
-        _fact("Design", _pairs(plan["design"])),
-        _fact("Workload", _pairs(plan["workload"])),
+        _fact("Study", f"{plan.name}: {plan.title}"),
+        _fact("Configuration hash", plan.config_hash),
+        _fact("Platform", plan.study.hardware.platform),
+        _fact("vLLM (planned)", plan.study.server.vllm),
+        _fact("Seed of the order", plan.study.seed),
+        _fact("Design", _pairs(plan.study.design.model_dump())),
+        _fact("Workload", _pairs(plan.study.workload.model_dump())),
     ]
     changed = []
     for kind in ("versions", "hardware"):
@@ -107,26 +108,34 @@ def provenance(plan: Mapping[str, Any], sessions: Sequence[Mapping[str, Any]]) -
         section.sentences.append(
             f"Not the same in all launches: {', '.join(changed)}. Differences may come from there."
         )
-    section.sentences += [str(text) for text in plan["warnings"]]
+    section.sentences += [str(text) for text in plan.warnings]
     section.tables.append(
         Table(
             id="provenance",
             caption="What the study ran on, and with what",
             columns=[Column("What"), Column("Value")],
             rows=rows,
-            source=f"results/{plan['study']}/plan.json and sessions",
+            source=f"results/{plan.name}/plan.json and sessions",
         )
     )
     return section
 
 
-def commands(plan: Mapping[str, Any]) -> Section:
+def commands(plan: Plan) -> Section:
     """The server command of each model and arm, with the environment it sets."""
     section = Section("commands", "Server commands", folded=True)
     seen: dict[tuple[str, str], str] = {}
-    for session in plan["sessions"]:
-        seen.setdefault((session["model"], session["arm"]), shown_command(session, copyable=True))
-    section.sentences = [f"From results/{plan['study']}/plan.json, sessions (first block)."]
+    for session in plan.sessions:
+        launch = session.launch
+        shown = shown_command(
+            launch.command,
+            launch.env,
+            container=launch.container,
+            url=launch.url,
+            copyable=True,
+        )
+        seen.setdefault((session.model, session.arm), shown)
+    section.sentences = [f"From results/{plan.name}/plan.json, sessions (first block)."]
     section.code = [
         (f"{title(plan, model)}, {label(plan, arm)}", command)
         for (model, arm), command in seen.items()
@@ -153,9 +162,9 @@ def _pairs(entries: Mapping[str, Any]) -> str:
     )
 
 
-def reproduce(plan: Mapping[str, Any], names: Sequence[str]) -> Section:
+def reproduce(plan: Plan, names: Sequence[str]) -> Section:
     """The command behind each figure and table."""
-    study = plan["study"]
+    study = plan.name
     base = f"results/{study}"
     section = Section("reproduce", "How to reproduce each part")
     section.sentences = [

@@ -20,7 +20,12 @@ from ablation.plan.schedule import Schedule
 from ablation.study.load import StudyError, read_yaml
 
 # In the order in which they are made: restored files get times in this order, since Snakemake compares them.
-EVIDENCE = ("store/launch-*/accuracy.parquet", "sessions/**/*.json", "decisions/**/*.json")
+EVIDENCE = (
+    "store/launch-*/accuracy.parquet",
+    "sittings/**/*.json",
+    "sessions/**/*.json",
+    "decisions/**/*.json",
+)
 TABLES = ("aggregate/*.parquet", "plan.json", "plan.txt")
 MADE_ANEW = ("statistics/*.parquet", "figures/*.svg", "report/report.html", "report/report.md")
 

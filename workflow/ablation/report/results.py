@@ -9,6 +9,7 @@ from typing import Any
 from pandas import DataFrame
 
 from ablation.evidence.difference import SENTENCE as SAME_LOGS
+from ablation.plan.plan import Plan
 from ablation.report.content import (
     NONE,
     Cell,
@@ -25,33 +26,37 @@ from ablation.statistics.recommendation import recommend
 LATENCIES = ("ttft", "itl", "tpot", "e2e")
 
 
-def label(plan: Mapping[str, Any], arm: str) -> str:
+def label(plan: Plan, arm: str) -> str:
     """An arm's name for people."""
-    entry = plan["factor"]["arms"].get(arm, {})
-    return str(entry.get("label") or arm)
+    return plan.arm_label(arm)
 
 
-def title(plan: Mapping[str, Any], model: str) -> str:
+def title(plan: Plan, model: str) -> str:
     """A model's name for people."""
-    return str(plan["models"].get(model, {}).get("title") or model)
+    return plan.model_title(model)
 
 
 def verdict(
-    plan: Mapping[str, Any],
+    plan: Plan,
     runs: DataFrame,
     comparisons: DataFrame,
     unchanged: Sequence[tuple[str, str]] = (),
+    unproved: Mapping[tuple[str, str], Sequence[str]] | None = None,
 ) -> Section:
     """The answer in one sentence for each comparison of a model.
 
     ``unchanged``: (model, arm) of the comparisons whose servers' logs do not differ; their sentences say so.
+    ``unproved``: (model, arm) -> what the logs cannot tell of the arm's settings; the sentence is not given without it.
     """
     section = Section("verdict", "Verdict")
     recommendations = recommend(comparisons, plan)
     section.sentences = [
-        f"{r.sentence.rstrip('.')}; but {SAME_LOGS}."
-        if (r.model, r.arm) in unchanged
-        else r.sentence
+        _with_doubts(
+            r.sentence,
+            [SAME_LOGS] if (r.model, r.arm) in unchanged else [],
+            # An A/A arm has nothing to prove: it changes no setting.
+            () if r.action == "noise" else (unproved or {}).get((r.model, r.arm), ()),
+        )
         for r in recommendations
     ]
     if not recommendations:
@@ -59,34 +64,35 @@ def verdict(
             "No verdict: no model ran the baseline and another arm, so there is nothing to compare."
         ]
     unusable = int((~runs["usable"].astype(bool)).sum()) if len(runs) else 0
-    planned = sum(len(s["levels"]) for s in plan["sessions"])
+    planned = sum(len(s.levels) for s in plan.sessions)
     section.items = [f"{len(runs):,} of {planned:,} planned runs are here, {unusable:,} unusable."]
     return section
 
 
-def levels(plan: Mapping[str, Any], arms: DataFrame, comparisons: DataFrame) -> Section:
+def _with_doubts(sentence: str, *doubts: Sequence[str]) -> str:
+    said = [doubt.rstrip(".") for some in doubts for doubt in some]
+    return f"{sentence.rstrip('.')}; but {'; and '.join(said)}." if said else sentence
+
+
+def levels(plan: Plan, arms: DataFrame, comparisons: DataFrame) -> Section:
     """Throughput by level: one table a model."""
     section = Section("levels", "Throughput by model and concurrency")
-    confidence = f"{100 * float(plan['design']['confidence']):g} %"
+    confidence = f"{100 * plan.study.design.confidence:g} %"
     section.sentences = [
         f"Mean over server launches with its {confidence} t interval; CoV over launches with its "
         "interval (Vangel 1996); difference of the geometric mean ratio over blocks with its "
         f"{confidence} paired t interval; p after Holm over the levels. Faster is better."
     ]
-    for model, entry in plan["models"].items():
-        if entry["arms"]:
+    for model, entry in plan.models.items():
+        if entry.arms:
             section.tables.append(_levels(plan, model, arms, comparisons))
     return section
 
 
-def _levels(plan: Mapping[str, Any], model: str, arms: DataFrame, comparisons: DataFrame) -> Table:
+def _levels(plan: Plan, model: str, arms: DataFrame, comparisons: DataFrame) -> Table:
     metric = METRICS[PRIMARY]
-    names = list(plan["models"][model]["arms"])
-    others = [
-        arm
-        for arm in names
-        if arm != plan["factor"]["baseline"] and plan["factor"]["baseline"] in names
-    ]
+    names = list(plan.models[model].arms)
+    others = [arm for arm in names if arm != plan.baseline and plan.baseline in names]
     columns = [Column("Concurrency")]
     for arm in names:
         columns += [
@@ -105,7 +111,7 @@ def _levels(plan: Mapping[str, Any], model: str, arms: DataFrame, comparisons: D
     mine = _index(arms, model)
     pairs = _index(comparisons, model)
     rows = []
-    for level in plan["levels"]:
+    for level in plan.levels:
         row = [Cell(str(level), sort=float(level))]
         for arm in names:
             row += _arm_cells(mine.get((arm, PRIMARY, level)))
@@ -121,8 +127,8 @@ def _levels(plan: Mapping[str, Any], model: str, arms: DataFrame, comparisons: D
     )
 
 
-def _source(plan: Mapping[str, Any], fixed: str, keys: str, others: list[str]) -> str:
-    base = f"results/{plan['study']}/statistics"
+def _source(plan: Plan, fixed: str, keys: str, others: list[str]) -> str:
+    base = f"results/{plan.name}/statistics"
     files = f"{base}/arms.parquet" + (f" and {base}/comparisons.parquet" if others else "")
     return f"{files}, rows with {fixed}, by {keys}"
 
@@ -176,7 +182,7 @@ def _p(value: float) -> Cell:
     return Cell("< 0.001" if value < 0.001 else f"{value:.3f}", sort=value)
 
 
-def latencies(plan: Mapping[str, Any], comparisons: DataFrame) -> Section:
+def latencies(plan: Plan, comparisons: DataFrame) -> Section:
     """TTFT, ITL, TPOT and E2E of the arms, one table for each comparison of a model."""
     section = Section("latency", "Latency: TTFT, ITL, TPOT and E2E", folded=True)
     section.sentences = [
@@ -193,7 +199,7 @@ def latencies(plan: Mapping[str, Any], comparisons: DataFrame) -> Section:
     return section
 
 
-def _latency(plan: Mapping[str, Any], model: str, arm: str, rows: DataFrame) -> Table:
+def _latency(plan: Plan, model: str, arm: str, rows: DataFrame) -> Table:
     ours, theirs = label(plan, arm), label(plan, str(rows["baseline"].iloc[0]))
     body = []
     records: list[Any] = rows.to_dict("records")
@@ -226,12 +232,12 @@ def _latency(plan: Mapping[str, Any], model: str, arm: str, rows: DataFrame) -> 
             Column("Verdict"),
         ],
         rows=body,
-        source=f"results/{plan['study']}/statistics/comparisons.parquet, rows with "
+        source=f"results/{plan.name}/statistics/comparisons.parquet, rows with "
         f"model = {model}, arm = {arm}, by metric, concurrency (there in seconds)",
     )
 
 
-def findings(plan: Mapping[str, Any], comparisons: DataFrame) -> Section:
+def findings(plan: Plan, comparisons: DataFrame) -> Section:
     """The rows' own sentences, throughput first."""
     section = Section("findings", "Findings")
     if comparisons.empty:
@@ -247,7 +253,7 @@ def findings(plan: Mapping[str, Any], comparisons: DataFrame) -> Section:
         f"exact sign-flip test cannot give less than p = {floor:.4g}."
         if pairs
         else "No block has a usable pair.",
-        f"From results/{plan['study']}/statistics/comparisons.parquet, column text; "
+        f"From results/{plan.name}/statistics/comparisons.parquet, column text; "
         "the sentences of the latencies stand there too.",
     ]
     return section

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from typing import Any
 
 from pandas import DataFrame
 
+from ablation.plan.plan import Plan
 from ablation.report.content import (
     NONE,
     Cell,
@@ -25,7 +25,7 @@ from ablation.statistics.noise import noise_floor
 from ablation.statistics.variability import MODE_P
 
 
-def variability(plan: Mapping[str, Any], comparisons: DataFrame, table: DataFrame) -> Section:
+def variability(plan: Plan, comparisons: DataFrame, table: DataFrame) -> Section:
     """Within and between launches, modes, the arms' variances, and the A/A floor."""
     section = Section("variability", "How much do launches differ?")
     if table.empty:
@@ -39,7 +39,7 @@ def variability(plan: Mapping[str, Any], comparisons: DataFrame, table: DataFram
         if low:
             modes.append(f"{where}: blocks {', '.join(map(str, low))} form a slower mode.")
         p = row["p_variance"]
-        if not math.isnan(p) and p < 1 - float(plan["design"]["confidence"]):
+        if not math.isnan(p) and p < 1 - plan.study.design.confidence:
             unequal.append(
                 f"{where}: the variance is {row['variance_ratio']:.3g} times the baseline's."
             )
@@ -78,13 +78,13 @@ def variability(plan: Mapping[str, Any], comparisons: DataFrame, table: DataFram
             caption="Spread of output throughput",
             columns=[Column(t, i not in (0, 1, 7)) for i, t in enumerate(titles)],
             rows=rows,
-            source=f"results/{plan['study']}/statistics/variability.parquet",
+            source=f"results/{plan.name}/statistics/variability.parquet",
         )
     )
     return section
 
 
-def _noise(plan: Mapping[str, Any], comparisons: DataFrame) -> list[str]:
+def _noise(plan: Plan, comparisons: DataFrame) -> list[str]:
     """The A/A floor of each model, or what stands in for it."""
     floor = noise_floor(comparisons, plan)
     if floor.empty:
@@ -101,7 +101,7 @@ def _noise(plan: Mapping[str, Any], comparisons: DataFrame) -> list[str]:
     ]
 
 
-def early(plan: Mapping[str, Any], decisions: DataFrame | None) -> Section | None:
+def early(plan: Plan, decisions: DataFrame | None) -> Section | None:
     """Which verdicts were settled before the last block, and the launches that saved."""
     if decisions is None or decisions.empty:
         return None
@@ -141,7 +141,7 @@ def early(plan: Mapping[str, Any], decisions: DataFrame | None) -> Section | Non
                 Column("Interval over the looks", True),
             ],
             rows=rows,
-            source=f"results/{plan['study']}/statistics/decisions.parquet",
+            source=f"results/{plan.name}/statistics/decisions.parquet",
         )
     )
     return section

@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from ablation.plan.command import flags
-from ablation.plan.plan import Plan
+from ablation.plan.plan import Session
 from ablation.session.environment import server_environment
-from ablation.study.fields import ArgValue
+from ablation.study.limits import SIZES
 from ablation.study.load import StudyError
+from ablation.study.spelling import whole_number
+from ablation.study.values import ArgValue
 
 PARSER = Path(__file__).with_name("parser.py")
 ENTRY = "vllm.entrypoints.openai.api_server"
@@ -33,7 +35,10 @@ Python = Callable[[Sequence[Path], Mapping[str, str]], list[str]]
 
 
 def check_arguments(
-    written: Mapping[str, Mapping[str, ArgValue]], plan: Plan, python: str | Python, vllm: str
+    written: Mapping[str, Mapping[str, ArgValue]],
+    sessions: Sequence[Session],
+    python: str | Python,
+    vllm: str,
 ) -> dict[str, Any]:
     """Try every argument of a study, and the whole command of every arm, on the parser of the server's vLLM.
 
@@ -52,7 +57,7 @@ def check_arguments(
             {"where": where, "name": name, "flags": flags({name: value})}
             for where, (name, value) in arguments.items()
         ],
-        "commands": _commands(plan),
+        "commands": _commands(sessions),
     }
     answer = _ask(python, question)
     if not answer["built"]:
@@ -64,20 +69,43 @@ def check_arguments(
             ),
         }
     faults = [_sentence(fault, arguments, vllm) for fault in answer["faults"]]
+    faults += _other_sizes(answer["sizes"], sessions, vllm)
     if faults:
         raise StudyError("\n".join(dict.fromkeys(faults)))
     return {"checked": len(arguments)}
 
 
-def _commands(plan: Plan) -> list[dict[str, Any]]:
+def _commands(sessions: Sequence[Session]) -> list[dict[str, Any]]:
     """The words after the server's module, once for each model and arm."""
     found: dict[str, list[str]] = {}
-    for session in plan["sessions"]:
-        command = session["command"]
+    for session in sessions:
+        command = session.launch.command
         if ENTRY in command:
             words = [word.replace("{port}", "8000") for word in command[command.index(ENTRY) + 1 :]]
-            found.setdefault(f"{session['model']}, {session['arm']}", words)
+            found.setdefault(_where(session), words)
     return [{"where": where, "words": words} for where, words in found.items()]
+
+
+def _other_sizes(
+    found: Mapping[str, Mapping[str, int]], sessions: Sequence[Session], vllm: str
+) -> list[str]:
+    """Commands that vLLM reads as other parallel sizes than the plan counted GPUs by."""
+    faults = []
+    for session in sessions:
+        where = _where(session)
+        counted = {name: whole_number(session.launch.args, name) for name in SIZES}
+        read = {name: found.get(where, {}).get(name.replace("-", "_")) for name in SIZES}
+        other = {n: read[n] for n in SIZES if read[n] is not None and read[n] != counted[n]}
+        faults += [
+            f"the command of {where}: the plan counts {name} {counted[name]}, vLLM {vllm} reads {value}; "
+            f"write it as args.{name}"
+            for name, value in other.items()
+        ]
+    return faults
+
+
+def _where(session: Session) -> str:
+    return f"{session.model}, {session.arm}"
 
 
 def _ask(python: str | Python, question: dict[str, Any]) -> dict[str, Any]:

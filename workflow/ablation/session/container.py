@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ablation.errors import UserError
+from ablation.evidence.stamps import split_lines
 from ablation.places import HOME, hub_home
 from ablation.plan import container as planned
-from ablation.plan.plan import Plan
 from ablation.session.lock import host_lock_path
 from ablation.study.launch import Container
 
@@ -116,7 +116,7 @@ class Running:
         for pattern, words in CAUSES:
             if re.search(pattern, log):
                 return words
-        lines = [line for line in log.splitlines() if line.strip()]
+        lines = [line for line in split_lines(log) if line.strip()]
         return f"{self.program} could not start the container: {lines[-1] if lines else 'no reason given'}"
 
 
@@ -263,8 +263,10 @@ def prepare(launch: Container, python: str, platform: str) -> Path:
     return folder
 
 
-def command_line(session: Plan, name: str, cidfile: Path, shell: Mapping[str, str]) -> list[str]:
-    """A session's command with what only this host knows filled in. Raises ContainerError."""
+def command_line(
+    command: Sequence[str], name: str, cidfile: Path, shell: Mapping[str, str]
+) -> list[str]:
+    """A launch's command with what only this host knows filled in. Raises ContainerError."""
     hub = hub_home(shell).absolute()
     known = {
         planned.NAME: name,
@@ -274,10 +276,10 @@ def command_line(session: Plan, name: str, cidfile: Path, shell: Mapping[str, st
         planned.WORKFLOW: str(HOME / "workflow"),
         planned.HF_HOME: str(hub),
     }
-    if any(planned.HF_HOME in word for word in session["command"]):
+    if any(planned.HF_HOME in word for word in command):
         hub.mkdir(parents=True, exist_ok=True)
     line: list[str] = []
-    for word in session["command"]:
+    for word in command:
         if line and line[-1] == "--group-add":
             word = group_number(word)
         for brace, value in known.items():

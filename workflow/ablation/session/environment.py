@@ -8,6 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+# Which of the host's GPUs a process sees.
+VISIBLE_DEVICES = ("CUDA_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES")
+
 # What finds programs, libraries, homes, caches and devices. Never a VLLM_*, OMP_*, ONEDNN_* or PYTHON* variable.
 HANDED_ON = (
     "PATH",
@@ -24,9 +27,7 @@ HANDED_ON = (
     "SSL_CERT_FILE",
     "ROCM_PATH",
     "CUDA_HOME",
-    "CUDA_VISIBLE_DEVICES",
-    "HIP_VISIBLE_DEVICES",
-    "ROCR_VISIBLE_DEVICES",
+    *VISIBLE_DEVICES,
 )
 
 

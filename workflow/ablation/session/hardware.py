@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import platform
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 import psutil
 
 from ablation.build.host import cpu_name, lines_of, nvidia_table
+from ablation.session.environment import VISIBLE_DEVICES
 
 
 @cache
@@ -27,6 +29,11 @@ def describe_hardware() -> dict[str, Any]:
         "gpus": _gpus(),
         "gpu_ids": _gpu_ids(),
     }
+
+
+def visible_devices(shell: Mapping[str, str]) -> dict[str, str]:
+    """The shell's variables that choose among the host's GPUs, and are handed to the server."""
+    return {name: shell[name] for name in VISIBLE_DEVICES if name in shell}
 
 
 def _host_id() -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ablation.places import HOME, executable
-from ablation.plan.plan import Plan
+from ablation.plan.plan import Session
 from ablation.session import container, endpoint
 from ablation.session.environment import secrets, server_environment
 from ablation.session.server import Server
@@ -28,7 +28,7 @@ def hidden_values(study: Study, shell: Mapping[str, str]) -> list[str]:
 
 def open_server(
     study: Study,
-    session: Plan,
+    session: Session,
     folder: Path,
     *,
     lock_fd: int,
@@ -43,15 +43,15 @@ def open_server(
     launch = study.server.launch
     if isinstance(launch, Endpoint):
         return endpoint.Endpoint(
-            session["url"],
-            arm=session["arm"],
-            served_model=session["served_model"],
+            session.launch.url or "",
+            arm=session.arm,
+            served_model=session.launch.served_model,
             headers=endpoint.authorization(launch, shell),
             folder=folder,
         )
     settings: dict[str, Any] = {
         "folder": folder,
-        "served_model": session["model"],
+        "served_model": session.model,
         "host": study.server.host,
         "port": study.server.port,
         "lock_fd": lock_fd,
@@ -60,40 +60,42 @@ def open_server(
     }
     if isinstance(launch, Container):
         return _in_container(study, launch, session, settings, shell, say)
-    env = server_environment(shell, session["env"], study.server.pass_env)
+    env = server_environment(shell, session.launch.env, study.server.pass_env)
     if study.server.kind == "reference":
         env["PYTHONPATH"] = str(HOME / "workflow")
-    command = [executable(session["command"][0]), *session["command"][1:]]
+    command = [executable(session.launch.command[0]), *session.launch.command[1:]]
     return Server(command, env=env, **settings)
 
 
 def _in_container(
     study: Study,
     launch: Container,
-    session: Plan,
+    session: Session,
     settings: dict[str, Any],
     shell: Mapping[str, str],
     say: Callable[[str], None],
 ) -> Server:
     container.ensure_image(launch, say)
-    python = session["command"][session["command"].index("--entrypoint") + 1]
+    python = session.launch.command[session.launch.command.index("--entrypoint") + 1]
     container.prepare(launch, python, study.hardware.platform)
     if left := container.sweep(launch):
         say(f"ended {len(left)} container(s) that an earlier session had left behind")
     folder: Path = settings["folder"]
     name = f"ablation-{folder.name}"
-    command = container.command_line(session, name, folder.absolute() / "container.id", shell)
+    command = container.command_line(
+        session.launch.command, name, folder.absolute() / "container.id", shell
+    )
     env = server_environment(shell, {}, study.server.pass_env)
     env |= container.client_environment(shell)
     running = container.Running(launch.program, name)
     return Server(command, env=env, container=running, **settings)
 
 
-def launch_record(study: Study, session: Plan, server: AnyServer) -> dict[str, Any]:
+def launch_record(study: Study, session: Session, server: AnyServer) -> dict[str, Any]:
     """What the launch's evidence says of where its server came from; nothing for a process."""
     launch = study.server.launch
     if isinstance(launch, Endpoint):
-        return {"launch": {"kind": "endpoint", "url": session["url"]}}
+        return {"launch": {"kind": "endpoint", "url": session.launch.url or ""}}
     if isinstance(launch, Container) and server.container is not None:
         return {
             "launch": {

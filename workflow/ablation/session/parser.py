@@ -2,7 +2,8 @@
 
 Reads JSON on standard input, {"arguments": [{"where", "name", "flags"}], "commands": [{"where", "words"}]}, and
 writes JSON to the file named on the command line (importing vLLM may print): {"built": true, "options": n,
-"faults": [{"where", "message", "near"}]}, or {"built": false, "reason"} where the parser cannot be built here.
+"faults": [{"where", "message", "near"}],
+"sizes": {command: {parallel size: number}}}, or {"built": false, "reason"} where the parser cannot be built here.
 """
 
 from __future__ import annotations
@@ -25,6 +26,9 @@ CLASSES = ("vllm.utils.argparse_utils", "vllm.utils")
 MAKERS = ("vllm.entrypoints.launchers.cli_args", "vllm.entrypoints.openai.cli_args")
 
 
+SIZES = ("tensor_parallel_size", "pipeline_parallel_size", "data_parallel_size")
+
+
 class Fault(Exception):
     """What the parser said."""
 
@@ -39,6 +43,7 @@ def main(answer_file: str) -> None:
             "built": True,
             "options": len(options(parser)),
             "faults": try_all(parser, asked["arguments"], asked["commands"]),
+            "sizes": {c["where"]: sizes(parser, c["words"]) for c in asked["commands"]},
         }
     except Exception as problem:
         answer = {"built": False, "reason": f"{type(problem).__name__}: {problem}"}
@@ -90,6 +95,16 @@ def try_all(
         if message is not None:
             faults.append({"where": command["where"], "message": message, "near": None})
     return faults
+
+
+def sizes(parser: ArgumentParser, words: list[str]) -> dict[str, int]:
+    """Parallel sizes as the parser reads them of a whole command; none where it refuses the command."""
+    made = vars(said(parser, words)[1] or Namespace())
+    return {
+        name: value
+        for name, value in made.items()
+        if name in SIZES and isinstance(value, int) and value > 0
+    }
 
 
 def judge(

@@ -50,15 +50,15 @@ def preflight(
         )
         check_variables(variables_written(study, entries), installation)
         found |= {"python": installation.python_version, "vllm": installation.vllm}
-        for name, model in plan["models"].items():
-            for arm, location in model["locations"].items():
-                own = location == model["location"]
+        for name, model in plan.models.items():
+            for arm, location in model.locations.items():
+                own = location == model.location
                 where = f"models.{name}.path" if own else f"factor.arms.{arm}.paths.{name}"
-                check_model(location, own and model["generated"], where)
+                check_model(location, own and model.generated, where)
         # Last: importing vLLM takes seconds.
         found["arguments"] = check_arguments(
             arguments_written(study, entries),
-            plan,
+            plan.sessions,
             _python(study),
             installation.vllm,
         )
@@ -94,7 +94,7 @@ def _endpoints(
     """Each arm's endpoint: reachable, serving the model, of the study's version where it says one."""
     found: dict[str, Any] = {}
     headers = endpoint.authorization(launch, shell)
-    visits = {(s["arm"], s["url"], s["served_model"]) for s in plan["sessions"]}
+    visits = {(s.arm, s.launch.url or "", s.launch.served_model) for s in plan.sessions}
     for arm, url, model in sorted(visits):
         visited = endpoint.Endpoint(
             url, arm=arm, served_model=model, headers=headers, folder=endpoint.NOWHERE

@@ -4,55 +4,48 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterable
-from typing import Any, TextIO
+from collections.abc import Iterable, Sequence
+from typing import TextIO
 
 from ablation.plan.cost import duration_text
+from ablation.plan.plan import Plan, Session
 from ablation.session.store import Store
+from ablation.sitting.outlook import BlockOutlook, expected_s
 
 
-def measured_sessions(plan: dict[str, Any], store: Store) -> set[str]:
-    """Ids of the sessions of a plan of which every level is in the store."""
-    return {
-        session["id"]
-        for session in plan["sessions"]
-        if not store.missing(level["run_hash"] for level in session["levels"])
-    }
+class Position:
+    """Where a study stands when a block's job begins, for the head of its lines."""
+
+    def __init__(self, plan: Plan, store: Store, blocks: Sequence[BlockOutlook]) -> None:
+        self.total = len(plan.sessions)
+        waiting = [launch.session for block in blocks for launch in block.launches]
+        self.done = self.total - len(waiting)
+        self.left_s = sum(block.expected_s for block in blocks) * pace_so_far(plan, store)
+        self._seen: list[Session] = []
+
+    def head(self, session: Session) -> str:
+        """`[5/16, about 4 min left] model/arm/block-1:`; each session that is asked for is one further on."""
+        if session not in self._seen:
+            self._seen.append(session)
+        number = min(self.done + len(self._seen), self.total)
+        gone_s = sum(before.expected_s for before in self._seen[:-1])
+        left = duration_text(max(self.left_s - gone_s, 0.0))
+        return f"[{number}/{self.total}, about {left} left] {session.id}:"
 
 
-def seconds_left(plan: dict[str, Any], store: Store, pace: float) -> float:
-    """Expected seconds for what the store lacks. `pace` is measured over expected time so far."""
-    total = 0.0
-    for session in plan["sessions"]:
-        missing = [level for level in session["levels"] if not store.has(level["run_hash"])]
-        if missing:
-            total += _expected_s(session, {level["concurrency"] for level in missing})
-    return total * pace
-
-
-def pace_so_far(plan: dict[str, Any], store: Store, limit: int = 20) -> float:
+def pace_so_far(plan: Plan, store: Store, limit: int = 20) -> float:
     """Measured over expected time of the launches that are over; 1 before the first.
 
     At most about `limit` sessions are looked at: a long study need not read all its launches for a guess.
     """
     expected = measured = 0.0
-    for session in plan["sessions"][:: max(1, len(plan["sessions"]) // limit)]:
-        for launch_id in store.launches(session["session_hash"]):
+    for session in plan.sessions[:: max(1, len(plan.sessions) // limit)]:
+        for launch_id in store.launches(session.session_hash):
             launch = store.launch(launch_id)
             if launch.get("total_s"):
-                expected += _expected_s(session, set(launch["levels"]))
+                expected += expected_s(session, launch["levels"])
                 measured += launch["total_s"]
     return measured / expected if expected else 1.0
-
-
-def _expected_s(session: dict[str, Any], concurrencies: set[int]) -> float:
-    """Expected seconds of one launch that measures only some levels of its session."""
-    rest = sum(
-        level["expected_s"]
-        for level in session["levels"]
-        if level["concurrency"] not in concurrencies
-    )
-    return float(session["expected_s"] - rest)
 
 
 class Progress:
@@ -78,14 +71,6 @@ class Progress:
     def quiet(self) -> None:
         """Start the clock of `tick`, so that short steps are not reported at all."""
         self._last = time.monotonic()
-
-
-def position(plan: dict[str, Any], session_id: str, store: Store) -> str:
-    """`[5/16, about 4 min left] model/arm/block-1:` for the head of the lines."""
-    total = len(plan["sessions"])
-    number = min(len(measured_sessions(plan, store)) + 1, total)
-    left = duration_text(seconds_left(plan, store, pace_so_far(plan, store)))
-    return f"[{number}/{total}, about {left} left] {session_id}:"
 
 
 def open_streams(log: TextIO) -> list[TextIO]:

@@ -21,7 +21,8 @@ import psutil
 
 from ablation.errors import UserError
 from ablation.evidence import cause, tail
-from ablation.plan.command import PORT
+from ablation.evidence.stamps import read_log, unstamped
+from ablation.plan.resolved import PORT
 from ablation.session.container import Running
 from ablation.session.guard import start_ticks
 
@@ -112,11 +113,8 @@ class Server:
         self.stop()
 
     def log(self) -> str:
-        """The server's log so far."""
-        try:
-            return self.log_path.read_text(encoding="utf-8", errors="replace")
-        except OSError:
-            return ""
+        """What the server has said so far, without the times that the guard puts in front of its lines."""
+        return unstamped(read_log(self.log_path) or "")
 
     @property
     def log_note(self) -> str:
@@ -222,8 +220,10 @@ class Server:
 
     def obituary(self, what: str) -> str:
         """One message about a server that failed: what, why, its last words, and where the log is kept."""
-        log = self.log()
         ended = self.stop()
+        log = (
+            self.log()
+        )  # after the end: the guard writes down the last words before it says how it ended
         code = f" (exit code {ended['code']})" if ended.get("code") is not None else ""
         code = f" (signal {ended['signal']})" if ended.get("signal") else code
         why = self.container.cause(log, ended.get("code")) if self.container else None
@@ -276,6 +276,11 @@ def describe(process: psutil.Process) -> str:
         return f"{process.name()}, pid {process.pid}"
     except psutil.NoSuchProcess:
         return f"pid {process.pid}"
+
+
+def began(watched: Sequence[int]) -> float:
+    """When the command began that these processes belong to, in Unix seconds; 0 where nobody is watched."""
+    return min((psutil.Process(pid).create_time() for pid in watched), default=0.0)
 
 
 def snakemake_ancestors() -> list[int]:

@@ -1,4 +1,4 @@
-"""One session: launch the server of (model, arm, block), drive the levels that the store lacks, end it.
+"""One launch: start the server of (model, arm, block), drive the levels that its sitting lacks, end it.
 
 What is measured goes into the store at once, level by level. The session's declared output is only its
 evidence, made from the store: it can be made again at any time, and is the same each time.
@@ -6,11 +6,9 @@ evidence, made from the store: it can be made again at any time, and is the same
 
 from __future__ import annotations
 
-import os
 import shutil
 import time
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,25 +16,19 @@ from ablation.accuracy.collect import observe
 from ablation.client.load import LoadError, ServerDied, drive
 from ablation.client.load import Progress as LoadProgress
 from ablation.client.record import write_record
-from ablation.evidence import collect, reread
-from ablation.plan.plan import Plan
-from ablation.plan.spec import run_spec
-from ablation.session.endpoint import evidence_of
-from ablation.session.environment import scrub
-from ablation.session.hardware import describe_hardware
+from ablation.evidence import reread
+from ablation.files import read_json
+from ablation.plan.plan import Level, Session
 from ablation.session.installation import check_version
-from ablation.session.launcher import AnyServer, hidden_values, launch_record, open_server
+from ablation.session.launched import Held, launched, now
+from ablation.session.launcher import AnyServer
 from ablation.session.load import load_spec
-from ablation.session.lock import host_lock
 from ablation.session.model_config import model_config
 from ablation.session.progress import Progress
 from ablation.session.server import ServerError
-from ablation.session.store import LAUNCH_FILE, LOG_FILE, Store, write_json
-from ablation.session.versions import workflow_versions
-from ablation.session.warm import warm_up
+from ablation.session.store import LOG_FILE, Store
 from ablation.study.config import Study
 from ablation.study.load import StudyError
-from ablation.telemetry.watch import Watch, request_for
 
 SCHEMA = "ablation.session/1"
 LOCK_PATIENCE_S = (
@@ -45,78 +37,61 @@ LOCK_PATIENCE_S = (
 FREE_BYTES_NEEDED = 500_000_000
 
 
-def run_session(
-    study: Study,
-    session: Plan,
-    store: Store,
-    progress: Progress,
-    *,
-    watched: Sequence[int] = (),
-    shell: Mapping[str, str] = os.environ,
-    launch: bool = True,
+def session_evidence(
+    study: Study, session: Session, store: Store, sitting: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Measure what the store lacks of a session and return its evidence.
+    """The evidence of a session: its launches, and which record of the store each of its runs is.
 
-    `session` is the session's part of the plan. Raises ServerError where the server does not start, get ready
-    or survive, LoadError where the load cannot be driven; everything measured until then is in the store.
-    StudyError where something is missing and `launch` is false.
+    `sitting` is what the block's sitting left (sitting/measure.py); everything else comes from the store.
     """
-    levels = session["levels"]
-    missing = [level for level in levels if not store.has(level["run_hash"])]
-    if missing and not launch:
-        raise StudyError(
-            f"{session['id']}: level {', '.join(str(level['concurrency']) for level in missing)} is not in "
-            f"{store.folder}, and stored=true launches nothing; bring its record there, ask for fewer blocks, or "
-            "leave out stored=true"
-        )
-    if missing:
-        check_disk(store.folder)
-        holder = f"{study.study}: {session['id']}"
-        with host_lock(
-            holder,
-            lambda other, s: progress.tick(f"waiting for this host, in use by {other} ({s:.0f} s)"),
-            LOCK_PATIENCE_S,
-        ) as lock_fd:
-            _measure(study, session, missing, store, progress, lock_fd, watched, shell)
-    else:
-        progress.say("all levels are in the store; nothing to measure")
-    return session_evidence(study, session, store)
-
-
-def session_evidence(study: Study, session: Plan, store: Store) -> dict[str, Any]:
-    """The evidence of a session whose runs are all in the store: its launches and which run each gave."""
-    runs = []
-    for level in session["levels"]:
-        record = store.run_json(level["run_hash"])
-        runs.append(
-            {
-                "concurrency": level["concurrency"],
-                "run_hash": level["run_hash"],
-                "launch_id": record["launch_id"],
-                "started_at": record["started_at"],
-                "ended_at": record["ended_at"],
-            }
-        )
-    arms = study.factor.arms
-    launches = [
-        reread(
-            store.launch(launch_id),
-            store.folder / launch_id / LOG_FILE,
-            arms[session["arm"]],
-            arms.values(),
-        )
-        for launch_id in store.launches(session["session_hash"])
+    runs = [
+        {
+            "concurrency": level["concurrency"],
+            "sitting": level["sitting"],
+            **level["runs"][session.arm],
+        }
+        for level in sitting["levels"]
+        if session.arm in level["runs"]
     ]
+    failures = [f for f in sitting["failures"] if f["arm"] == session.arm]
+    used = {run["launch_id"] for run in runs} | set(sitting["launches"].get(session.arm, ()))
     return {
         "schema": SCHEMA,
         "study": study.study,
-        "model": session["model"],
-        "arm": session["arm"],
-        "block": session["block"],
-        "session_hash": session["session_hash"],
-        "launches": launches,
+        "model": session.model,
+        "arm": session.arm,
+        "block": session.block,
+        "session_hash": session.session_hash,
+        "launches": [
+            reread(
+                store.launch(launch_id),
+                store.folder / launch_id / LOG_FILE,
+                session.claim,
+            )
+            for launch_id in sorted(used)
+        ],
         "runs": runs,
+        "failure": failures[0] if failures else None,
     }
+
+
+def record_of(session: Path, run_hash: str) -> str | dict[str, Any]:
+    """Name of the record that a session's evidence has for a run, or the failure that left it without.
+
+    Raises StudyError where the evidence has neither.
+    """
+    evidence = read_json(
+        session, f"derive it again: snakemake --cores 1 {session} --forcerun session"
+    )
+    for run in evidence["runs"]:
+        if run["run_hash"] == run_hash:
+            return str(run["record"])
+    if failure := evidence.get("failure"):
+        return dict(failure)
+    raise StudyError(
+        f"{session}: has no run {run_hash}; it was made for another configuration: derive it again with "
+        f"snakemake --cores 1 {session} --forcerun session"
+    )
 
 
 def check_disk(folder: Path) -> None:
@@ -130,101 +105,65 @@ def check_disk(folder: Path) -> None:
         )
 
 
-def _measure(
+def measure_launch(
     study: Study,
-    session: Plan,
-    missing: list[Plan],
+    session: Session,
+    missing: Sequence[Level],
     store: Store,
     progress: Progress,
-    lock_fd: int,
-    watched: Sequence[int],
-    shell: Mapping[str, str],
+    held: Held,
+    *,
+    sitting: Mapping[str, Any],
+    build: Mapping[str, Any],
 ) -> None:
-    if study.server.warm_launch:
-        warm_up(study, session, store, progress, lock_fd=lock_fd, watched=watched, shell=shell)
-    folder = store.new_launch(session["session_hash"])
-    hidden = hidden_values(study, shell)
-    launch: dict[str, Any] = {
-        "launch_id": folder.name,
-        "command": session["command"],
-        "env": session["env"],
-        "started_at": _now(),
-        "versions": workflow_versions(),
-        "hardware": describe_hardware(),
-        "levels": [],
-    }
-    begin = time.monotonic()
-    write_json(folder / LAUNCH_FILE, launch)
-    visit = study.server.launch.kind == "endpoint"
-    server = open_server(
-        study, session, folder, lock_fd=lock_fd, watched=watched, shell=shell, say=progress.say
-    )
-    watch = Watch(
-        folder,
-        study.telemetry,
-        request_for(
-            study.telemetry,
-            study.hardware.platform,
-            session["gpus"],
-            server.command,
-            # A container's devices are named by the session's variables, not by those of its client.
-            {**server.environment, **session["env"]},
-        ),
-        why_not="what this host's devices do says nothing of an endpoint's" if visit else "",
-    )
-    try:
-        with watch, server:
-            progress.say(f"visiting {server.base_url}" if visit else "launching the server")
-            progress.quiet()
-            launch["ready_s"] = server.wait_ready(
-                study.server.ready_timeout_s,
-                lambda s: progress.tick(f"server is starting ({s:.0f} s)"),
-            )
-            launch["ready_at"] = _now()
-            launch["model_config"] = model_config(session["command"], shell)
-            launch["versions"]["server"] = server.version()
-            if study.server.kind == "vllm" and launch["versions"]["server"]:
-                check_version(launch["versions"]["server"], study.server.vllm, "the server")
-            progress.say(f"server is ready after {launch['ready_s']:.1f} s")
-            launch["accuracy"] = observe(
-                server.base_url,
-                session,
-                folder,
-                hidden,
-                served_model=server.served_model,
-                headers=server.headers,
-            )
-            progress.say(launch["accuracy"]["text"])
-            for level in missing:
-                _measure_level(study, session, level, server, folder, store, progress)
-                launch["levels"].append(level["concurrency"])
-        launch["total_s"] = round(time.monotonic() - begin, 3)
-    except BaseException as error:
-        launch["error"] = scrub(f"{type(error).__name__}: {error}", hidden)[:4000]
-        raise
-    finally:
-        ended = server.stop()
-        _keep_log_without_secrets(server.log_path, hidden)
-        arms = study.factor.arms
-        arm = arms[session["arm"]]
-        launch |= evidence_of(arm) if visit else collect(server.log(), arm, arms.values(), ended)
-        launch |= launch_record(study, session, server)
-        launch["telemetry"] = watch.evidence(server.started)
-        write_json(folder / LAUNCH_FILE, launch)
+    """Launch the session's server, drive the `missing` levels, and end it.
+
+    `sitting` and `build` are kept with the launch: what it was measured beside, and with what. Raises ServerError
+    where the server does not start, get ready or survive, LoadError where the load cannot be driven; everything
+    measured until then is in the store.
+    """
+    more = {"sitting": dict(sitting), "build": dict(build)}
+    with launched(study, session, store, progress, held, more=more) as launch:
+        server, record = launch.server, launch.record
+        visit = study.server.launch.kind == "endpoint"
+        progress.say(f"visiting {server.base_url}" if visit else "launching the server")
+        progress.quiet()
+        record["ready_s"] = server.wait_ready(
+            study.server.ready_timeout_s,
+            lambda s: progress.tick(f"server is starting ({s:.0f} s)"),
+        )
+        record["ready_at"] = now()
+        record["model_config"] = model_config(session.launch.command, held.shell)
+        record["versions"]["server"] = server.version()
+        if study.server.kind == "vllm" and record["versions"]["server"]:
+            check_version(record["versions"]["server"], study.server.vllm, "the server")
+        progress.say(f"server is ready after {record['ready_s']:.1f} s")
+        record["accuracy"] = observe(
+            server.base_url,
+            session,
+            launch.folder,
+            launch.hidden,
+            served_model=server.served_model,
+            headers=server.headers,
+        )
+        progress.say(record["accuracy"]["text"])
+        for level in missing:
+            _measure_level(study, session, level, server, launch.folder, store, progress)
+            record["levels"].append(level.concurrency)
 
 
 def _measure_level(
     study: Study,
-    session: Plan,
-    level: Plan,
+    session: Session,
+    level: Level,
     server: AnyServer,
     folder: Path,
     store: Store,
     progress: Progress,
 ) -> None:
-    concurrency, load = level["concurrency"], level["load"]
+    concurrency, load = level.concurrency, level.load
     progress.say(
-        f"level {concurrency}: {load['warmup_requests']} warm-up and {load['requests']} requests"
+        f"level {concurrency}: {load.warmup_requests} warm-up and {load.requests} requests"
     )
     progress.quiet()
 
@@ -237,8 +176,8 @@ def _measure_level(
         server.base_url, server.served_model, load, study.workload.prompts, server.headers
     )
     run = {
-        "spec": run_spec(session["spec"], load),
-        "run_hash": level["run_hash"],
+        "spec": session.run_spec(level),
+        "run_hash": level.run_hash,
         "launch_id": folder.name,
     }
     try:
@@ -259,20 +198,8 @@ def _measure_level(
             failed = folder / f"failed-concurrency-{concurrency}"
             write_record(failed, record, run | {"error": str(error)})
             raise
-        write_record(store.run(level["run_hash"]), record, run)
+        write_record(store.record(store.free_name(level.run_hash)), record, run)
+        store.changed()
     finally:
         record.discard()
     progress.say(f"level {concurrency}: measured in {time.monotonic() - begin:.1f} s")
-
-
-def _keep_log_without_secrets(path: Path, hidden: Sequence[str]) -> None:
-    if not hidden or not path.is_file():
-        return
-    text = path.read_text(encoding="utf-8", errors="replace")
-    clean = scrub(text, hidden)
-    if clean != text:
-        path.write_text(clean, encoding="utf-8")
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="milliseconds")

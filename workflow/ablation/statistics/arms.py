@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 from pandas import DataFrame
 from scipy import stats
 
+from ablation.plan.plan import Plan
 from ablation.statistics.cells import Absent, Grid, explain
 from ablation.statistics.metrics import measured
 from ablation.statistics.paired import Floats, interval, moments
@@ -37,13 +35,13 @@ def cov_interval(cov: ArrayLike, n: ArrayLike, confidence: float) -> tuple[Float
     return limits[0], limits[1]
 
 
-def summarise(runs: DataFrame, plan: Mapping[str, Any]) -> DataFrame:
+def summarise(runs: DataFrame, plan: Plan) -> DataFrame:
     """One row for each (model, arm, concurrency, metric): schema ``tables.ARMS``.
 
     ``runs`` is the aggregate, one row a run; a launch counts once. ``n_excluded`` counts runs that
     exist and take no part, ``n_missing`` planned blocks without a run; ``note`` says why.
     """
-    confidence = float(plan["design"]["confidence"])
+    confidence = plan.study.design.confidence
     grid = Grid(runs, planned_blocks(runs, plan))
     frames = []
     for metric in measured(runs):

@@ -6,15 +6,15 @@ that is not there why not.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from pandas import DataFrame
 
+from ablation.plan.plan import Plan
 from ablation.statistics.metrics import METRICS, Metric, observations_needed
 from ablation.statistics.paired import Floats
 
@@ -52,16 +52,16 @@ class Cells:
     """Fewest observations behind a quantile of the cell's runs; -1 where there is no count."""
 
 
-def planned(runs: DataFrame, plan: Mapping[str, Any]) -> list[tuple[str, str, int, int]]:
+def planned(runs: DataFrame, plan: Plan) -> list[tuple[str, str, int, int]]:
     """(model, arm, concurrency, planned blocks) of every cell, in the plan's order.
 
     Runs of arms or levels that the plan does not have are refused: they would silently be left out.
     """
     cells = [
-        (model, arm, int(level), int(entry["blocks"]))
-        for model, entry in plan["models"].items()
-        for arm in entry["arms"]
-        for level in plan["levels"]
+        (model, arm, int(level), int(entry.blocks))
+        for model, entry in plan.models.items()
+        for arm in entry.arms
+        for level in plan.levels
     ]
     known = {cell[:3] for cell in cells}
     seen = runs[["model", "arm", "concurrency"]].drop_duplicates()
@@ -71,7 +71,7 @@ def planned(runs: DataFrame, plan: Mapping[str, Any]) -> list[tuple[str, str, in
     return cells
 
 
-def build(runs: DataFrame, plan: Mapping[str, Any], metric: Metric) -> Cells:
+def build(runs: DataFrame, plan: Plan, metric: Metric) -> Cells:
     """The cells of one metric. Raises ValueError when a run stands in the frame twice."""
     return Grid(runs, plan).cells(metric)
 
@@ -79,7 +79,7 @@ def build(runs: DataFrame, plan: Mapping[str, Any], metric: Metric) -> Cells:
 class Grid:
     """The layout that the cells of all metrics of a study share."""
 
-    def __init__(self, runs: DataFrame, plan: Mapping[str, Any]) -> None:
+    def __init__(self, runs: DataFrame, plan: Plan) -> None:
         if runs.duplicated(KEY).any():
             first = runs.loc[runs.duplicated(KEY), KEY].iloc[0].tolist()
             raise ValueError(f"the run {first} stands in the aggregate more than once")

@@ -8,7 +8,6 @@ below alpha, and so does that of any false "equivalent".
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -16,6 +15,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from pandas import DataFrame
 
+from ablation.plan.plan import Plan
 from ablation.statistics import paired
 from ablation.statistics.cells import Absent, Cells, Grid, explain
 from ablation.statistics.metrics import PRIMARY, Metric, measured
@@ -27,7 +27,7 @@ from ablation.statistics.verdict import log_margin, verdicts
 Contrast = tuple[str, str, int]
 
 
-def compare(runs: DataFrame, plan: Mapping[str, Any]) -> DataFrame:
+def compare(runs: DataFrame, plan: Plan) -> DataFrame:
     """One row for each (model, metric, arm but the baseline, concurrency): ``tables.COMPARISONS``.
 
     ``runs`` is the aggregate, one row a run. Only usable runs with a positive finite value count; a
@@ -35,20 +35,18 @@ def compare(runs: DataFrame, plan: Mapping[str, Any]) -> DataFrame:
     study that may stop early (``design.sequential``) the verdicts of the primary metric are those of its
     looks; intervals and p-values are those of the blocks that are there, as if their number was fixed.
     """
-    design = plan["design"]
-    margin = log_margin(float(design["equivalence_margin_percent"]))
-    confidence = float(design["confidence"])
-    if not 0.5 <= confidence < 1:
-        raise ValueError(f"confidence is a fraction from 0.5 to below 1, got {confidence}")
-    baseline = plan["factor"]["baseline"]
+    design = plan.study.design
+    margin = log_margin(design.equivalence_margin_percent)
+    confidence = design.confidence
+    baseline = plan.baseline
     grid = Grid(runs, planned_blocks(runs, plan))
     contrasts = [
         (model, arm, int(level))
-        for model, entry in plan["models"].items()
-        if baseline in entry["arms"]
-        for arm in entry["arms"]
+        for model, entry in plan.models.items()
+        if baseline in entry.arms
+        for arm in entry.arms
         if arm != baseline
-        for level in plan["levels"]
+        for level in plan.levels
     ]
     frames = []
     for metric in measured(runs) if contrasts else []:
@@ -57,14 +55,14 @@ def compare(runs: DataFrame, plan: Mapping[str, Any]) -> DataFrame:
     if not frames:
         return DataFrame()
     table = pd.concat(frames, ignore_index=True)
-    table["equivalence_margin_percent"] = float(design["equivalence_margin_percent"])
+    table["equivalence_margin_percent"] = design.equivalence_margin_percent
     table["settled_at"] = np.nan
-    if design.get("sequential"):
+    if design.sequential is not None:
         decisions = decide(runs, plan)
         table = table if decisions.empty else _with_looks(table, decisions)
     records: list[Any] = table.to_dict("records")
     table["text"] = [sentence(row, confidence) for row in records]
-    order = {model: i for i, model in enumerate(plan["models"])}
+    order = {model: i for i, model in enumerate(plan.models)}
     table = table.sort_values("model", key=lambda s: s.map(order), kind="stable")
     return table.reset_index(drop=True)
 

@@ -6,29 +6,28 @@ difference of the same model, metric and level.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from pandas import DataFrame
 
+from ablation.plan.plan import Plan
 
-def same_settings(plan: Mapping[str, Any]) -> list[str]:
+
+def same_settings(plan: Plan) -> list[str]:
     """Arms other than the baseline whose environment, arguments and weights are the baseline's."""
-    arms, baseline = plan["factor"]["arms"], plan["factor"]["baseline"]
+    arms, baseline = plan.arms, plan.baseline
 
     def settings(arm: str) -> tuple[dict[str, str], ...]:
-        env, args = arms[arm].get("env") or {}, arms[arm].get("args") or {}
+        told = arms[arm]
         return (
-            {str(key): str(value) for key, value in env.items()},
-            {str(key): str(value) for key, value in args.items()},
-            {str(key): str(value) for key, value in (arms[arm].get("paths") or {}).items()},
-            {"url": str(arms[arm].get("url"))},  # of an endpoint: the same one visited twice is A/A
+            dict(told.env),
+            {key: str(value) for key, value in told.args.items()},
+            dict(told.paths),
+            {"url": str(told.url)},  # of an endpoint: the same one visited twice is A/A
         )
 
     return [arm for arm in arms if arm != baseline and settings(arm) == settings(baseline)]
 
 
-def noise_floor(comparisons: DataFrame, plan: Mapping[str, Any]) -> DataFrame:
+def noise_floor(comparisons: DataFrame, plan: Plan) -> DataFrame:
     """What the A/A comparisons show, one row for each (model, metric, concurrency, A/A arm).
 
     ``floor_percent`` is the larger end of the interval by size: a difference below it is one that

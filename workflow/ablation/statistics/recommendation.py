@@ -9,10 +9,10 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from pandas import DataFrame
 
+from ablation.plan.plan import Plan
 from ablation.statistics.metrics import METRICS, PRIMARY, Metric
 from ablation.statistics.noise import same_settings
 from ablation.statistics.sentences import percent
@@ -60,9 +60,7 @@ def levels_words(levels: Sequence[int], measured: Sequence[int]) -> str:
     return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
 
 
-def recommend(
-    comparisons: DataFrame, plan: Mapping[str, Any], metric: str = PRIMARY
-) -> list[Recommendation]:
+def recommend(comparisons: DataFrame, plan: Plan, metric: str = PRIMARY) -> list[Recommendation]:
     """One recommendation for each (model, arm) that was compared on this metric."""
     if comparisons.empty:
         return []
@@ -73,20 +71,17 @@ def recommend(
     ]
 
 
-def _recommend(
-    model: str, arm: str, rows: DataFrame, plan: Mapping[str, Any], metric: str
-) -> Recommendation:
-    arms = plan["factor"]["arms"]
+def _recommend(model: str, arm: str, rows: DataFrame, plan: Plan, metric: str) -> Recommendation:
     baseline = str(rows["baseline"].iloc[0])
-    name, other = (str(arms[a].get("label") or a) for a in (arm, baseline))
+    name, other = (plan.arm_label(a) for a in (arm, baseline))
     measured = [int(level) for level in rows["concurrency"]]
-    title = plan["models"].get(model, {}).get("title") or model
+    title = plan.model_title(model)
     reasons = [str(text) for text in rows["text"]]
     at = {
         verdict: [int(x) for x in rows.loc[rows["verdict"] == verdict, "concurrency"]]
         for verdict in ("faster", "slower", "equivalent", "inconclusive")
     }
-    margin = f"±{plan['design']['equivalence_margin_percent']:g} %"
+    margin = f"±{plan.study.design.equivalence_margin_percent:g} %"
     wrong = "accuracy" in rows and bool((rows["accuracy"] == "different").any())
     if arm in same_settings(plan):
         clauses = _noise(at, measured, name, other, margin)

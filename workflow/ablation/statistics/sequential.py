@@ -14,13 +14,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from pandas import DataFrame
 
+from ablation.plan.plan import Plan
 from ablation.statistics import paired
 from ablation.statistics.cells import Absent, Grid
 from ablation.statistics.metrics import METRICS, PRIMARY, Metric
@@ -93,10 +94,10 @@ def settle(
     return Settled(verdict, at, used)
 
 
-def decide(runs: DataFrame, plan: Mapping[str, Any]) -> DataFrame:
+def decide(runs: DataFrame, plan: Plan) -> DataFrame:
     """Where each comparison of the primary metric stands; one row for each (model, arm, level).
 
-    ``plan["design"]["sequential"]`` may hold ``first`` and ``every``; ``design.blocks`` is the most.
+    ``design.sequential`` may hold ``first`` and ``every``; ``design.blocks`` is the most.
     Columns: model, arm, concurrency, blocks (complete ones in a row from the first), settled_at (0:
     open), verdict, stop (the model needs no more blocks), saved (launches not needed of those
     planned), low_percent and high_percent (the repeated confidence interval: that of the settling
@@ -107,26 +108,26 @@ def decide(runs: DataFrame, plan: Mapping[str, Any]) -> DataFrame:
     metric: Metric = METRICS[PRIMARY]
     grid = Grid(runs, plan)
     cells = grid.cells(metric)
-    design, baseline = plan["design"], plan["factor"]["baseline"]
-    options = design.get("sequential") or {}
+    design, baseline = plan.study.design, plan.baseline
+    options = design.sequential
     alpha, margin = (
-        1 - float(design["confidence"]),
-        log_margin(float(design["equivalence_margin_percent"])),
+        1 - design.confidence,
+        log_margin(design.equivalence_margin_percent),
     )
     # An A/A arm has nothing to decide: it would hold the study up until chance calls it equivalent.
     silent = {baseline, *same_settings(plan)}
     rows: list[dict[str, Any]] = []
-    for model, entry in plan["models"].items():
-        if baseline not in entry["arms"] or len(entry["arms"]) < 2:
+    for model, entry in plan.models.items():
+        if baseline not in entry.arms or len(entry.arms) < 2:
             continue
-        most = int(entry["blocks"])
-        first = min(int(options.get("first", FIRST_LOOK)), most)
-        points = look_points(most, first, int(options.get("every", EVERY)))
-        had = _complete(cells.absent, cells.row, model, entry["arms"], plan["levels"], most)
+        most = entry.blocks
+        first = min(options.first if options else FIRST_LOOK, most)
+        points = look_points(most, first, options.every if options else EVERY)
+        had = _complete(cells.absent, cells.row, model, entry.arms, plan.levels, most)
         own: list[dict[str, Any]] = []
-        for arm in (a for a in entry["arms"] if a not in silent):
-            ours = [cells.row[(model, arm, int(level))] for level in plan["levels"]]
-            theirs = [cells.row[(model, baseline, int(level))] for level in plan["levels"]]
+        for arm in (a for a in entry.arms if a not in silent):
+            ours = [cells.row[(model, arm, int(level))] for level in plan.levels]
+            theirs = [cells.row[(model, baseline, int(level))] for level in plan.levels]
             ratios = np.log(cells.values[ours][:, :had]) - np.log(cells.values[theirs][:, :had])
             settled = settle(
                 ratios,
@@ -135,7 +136,7 @@ def decide(runs: DataFrame, plan: Mapping[str, Any]) -> DataFrame:
                 margin=margin,
                 higher_is_better=metric.higher_is_better,
             )
-            for i, level in enumerate(plan["levels"]):
+            for i, level in enumerate(plan.levels):
                 last = int(settled.at[i]) or max([p for p in points if p <= had], default=0)
                 low, high = _interval(ratios[i, :last], float(settled.alpha[i]))
                 own.append(
@@ -151,25 +152,25 @@ def decide(runs: DataFrame, plan: Mapping[str, Any]) -> DataFrame:
                     }
                 )
         done = had in points and all(row["settled_at"] for row in own)
-        saved = (most - had) * len(entry["arms"]) if done else 0
+        saved = (most - had) * len(entry.arms) if done else 0
         rows += [{**row, "stop": done or had >= most, "saved": saved} for row in own]
     return DataFrame(rows)
 
 
-def planned_blocks(runs: DataFrame, plan: Mapping[str, Any]) -> Mapping[str, Any]:
+def planned_blocks(runs: DataFrame, plan: Plan) -> Plan:
     """The plan with the blocks and sessions that were needed: what was saved is not missing."""
-    if not plan["design"].get("sequential"):
+    if plan.study.design.sequential is None:
         return plan
     table = decide(runs, plan)
     if table.empty:
         return plan
     done = table[table["saved"] > 0].groupby("model")["blocks"].first()
     models = {
-        name: {**entry, "blocks": int(done[name])} if name in done.index else entry
-        for name, entry in plan["models"].items()
+        name: replace(entry, blocks=int(done[name])) if name in done.index else entry
+        for name, entry in plan.models.items()
     }
-    sessions = [s for s in plan["sessions"] if s["block"] <= int(models[s["model"]]["blocks"])]
-    return {**plan, "models": models, "sessions": sessions}
+    sessions = [s for s in plan.sessions if s.block <= models[s.model].blocks]
+    return replace(plan, models=models, sessions=sessions)
 
 
 def _complete(

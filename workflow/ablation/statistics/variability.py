@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import lru_cache
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 from pandas import DataFrame
 from scipy import stats
 
+from ablation.plan.plan import Plan
 from ablation.statistics.cells import Absent, Grid
 from ablation.statistics.metrics import METRICS, PRIMARY
 from ablation.statistics.paired import Floats
@@ -118,7 +117,7 @@ def modes(values: ArrayLike) -> tuple[float, list[int]]:
     return p, sorted(order[: int(low[0])].tolist())
 
 
-def variability(runs: DataFrame, plan: Mapping[str, Any]) -> DataFrame:
+def variability(runs: DataFrame, plan: Plan) -> DataFrame:
     """One row for each (model, arm, concurrency) of the primary metric: ``tables.VARIABILITY``.
 
     The variance ratio is the arm's against the baseline's; NaN for the baseline itself and where
@@ -126,8 +125,8 @@ def variability(runs: DataFrame, plan: Mapping[str, Any]) -> DataFrame:
     """
     grid = Grid(runs, plan)
     cells = grid.cells(METRICS[PRIMARY])
-    baseline = plan["factor"]["baseline"]
-    confidence = float(plan["design"]["confidence"])
+    baseline = plan.baseline
+    confidence = plan.study.design.confidence
     usable = runs[runs["usable"].astype(bool)]
     slices: dict[tuple[str, str, int], list[Floats]] = {}
     if "batch_throughput_tok_s" in runs:

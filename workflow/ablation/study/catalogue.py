@@ -17,6 +17,7 @@ from pydantic import Field, field_validator, model_validator
 from ablation.study.config import Study
 from ablation.study.fields import Name, Settings, Strict
 from ablation.study.load import StudyError, read_yaml, validate
+from ablation.study.spelling import canonical_name
 
 Status = Literal["toggle", "required", "incompatible", "default", "unsupported", "caution"]
 Attention = Literal["gqa", "mha", "mla", "sparse-mla"]
@@ -75,6 +76,13 @@ class When(Strict):
     args_not: dict[str, list[str]] | None = Field(
         default=None, description="Server arguments of the arm, as `env_not`."
     )
+
+    @field_validator("args", "args_not")
+    @classmethod
+    def _args_in_one_spelling(
+        cls, args: dict[str, list[str]] | None
+    ) -> dict[str, list[str]] | None:
+        return None if args is None else {canonical_name(k): v for k, v in args.items()}
 
     @field_validator("vllm")
     @classmethod

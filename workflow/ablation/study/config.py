@@ -185,6 +185,29 @@ class Design(Strict):
         description="Differences within this margin are called equivalent.",
     )
     confidence: float = Field(default=0.95, gt=0.5, lt=1, description="Of all intervals.")
+    sitting_gap_s: float | None = Field(
+        default=None,
+        ge=0,
+        description=(
+            "Most seconds between two launches of a block that still count as measured together; as long as the "
+            "block's longest launch when absent, and 10 minutes at least."
+        ),
+    )
+    reuse: bool = Field(
+        default=False,
+        description=(
+            "Pair launches that were not measured together, rather than measuring their block again. The numbers are "
+            "then given and the verdict is withheld."
+        ),
+    )
+    give_up_after: int = Field(
+        default=2,
+        ge=1,
+        description=(
+            "An arm that has failed so often in the same way is not launched again before the next command, which "
+            "tries again what failed."
+        ),
+    )
     sequential: Sequential | None = Field(
         default=None,
         description=(

@@ -17,12 +17,12 @@ from ablation.study import (
     arms,
     catalogue,
     config,
-    fields,
     gates,
     gpus,
     launch,
     table,
     telemetry,
+    values,
     workload,
 )
 
@@ -175,7 +175,7 @@ def _words(annotation: Any) -> str:
         return _words(annotation.__origin__)
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return annotation.__name__
-    if annotation == fields.ArgValue:
+    if annotation == values.ArgValue:
         return "value"
     choices = [_words(part) for part in inner if part is not NoneType]
     return " or ".join(dict.fromkeys(choices)) or "value"

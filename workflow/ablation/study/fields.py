@@ -3,29 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from ablation.study.spelling import canonical
+from ablation.study.values import ArgValue
+
 NAME = r"^[a-z0-9][a-z0-9._-]*$"
 Name = Annotated[str, Field(pattern=NAME)]
-ArgValue = str | int | float | bool | list[str | int | float] | dict[str, object] | None
 
 # Values of such variables must never stand in a file that is stored; `server.pass_env` names them instead.
 SECRET = re.compile(
     r"(TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIAL|API_?KEY|ACCESS_?KEY|PRIVATE_?KEY)", re.I
 )
-
-
-def whole_number(args: Mapping[str, ArgValue], name: str, default: int = 1) -> int:
-    """A server argument that counts something. Raises ValueError where it holds anything else."""
-    value = args.get(name)
-    if value is None:
-        return default
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise ValueError(f"args.{name}: {value!r} is not a whole number")
-    return value
 
 
 class Strict(BaseModel):
@@ -43,7 +34,8 @@ class Settings(Strict):
     args: dict[str, ArgValue] = Field(
         default={},
         description=(
-            "Server arguments without the leading dashes: `max-model-len: 2048`. `true` gives the bare flag, "
+            "Server arguments without the leading dashes: `max-model-len: 2048`; underscores and short names (`tp`) "
+            "mean the same as for vLLM. `true` gives the bare flag, "
             "`false` its `--no-` form, `null` takes away what the server or the model set, "
             "a mapping is passed as JSON."
         ),
@@ -69,13 +61,5 @@ class Settings(Strict):
 
     @field_validator("args")
     @classmethod
-    def _args_without_dashes(cls, args: dict[str, ArgValue]) -> dict[str, ArgValue]:
-        reserved = {"model", "served-model-name", "host", "port", "api-key"}
-        for name in args:
-            if name.startswith("-"):
-                raise ValueError(f"{name}: write it without the dashes, {name.lstrip('-')!r}")
-            if name in reserved:
-                raise ValueError(
-                    f"{name}: set by the workflow; it cannot be an argument of a study"
-                )
-        return args
+    def _args_in_one_spelling(cls, args: dict[str, ArgValue]) -> dict[str, ArgValue]:
+        return canonical(args)

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 
 from ablation.study.catalogue import Entry
 from ablation.study.config import Study
-from ablation.study.fields import ArgValue, Settings
+from ablation.study.fields import Settings
+from ablation.study.values import ArgValue
 
 
 def layers(study: Study, entry: Entry, model: str, arm: str) -> list[tuple[str, Settings]]:

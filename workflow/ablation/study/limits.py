@@ -14,12 +14,13 @@ from packaging.version import InvalidVersion, Version
 
 from ablation.study.catalogue import Entry
 from ablation.study.config import Study
-from ablation.study.fields import ArgValue, whole_number
 from ablation.study.footprint import Footprint, Parallel, footprint
 from ablation.study.gpus import Gpu, find_gpu, read_gpus
 from ablation.study.layers import args_in_force
 from ablation.study.load import StudyError
 from ablation.study.shape import BF16_BYTES, GIB, Shape, shape_of_model
+from ablation.study.spelling import whole_number
+from ablation.study.values import ArgValue
 from ablation.study.workload import Length
 
 # vLLM's default of gpu-memory-utilization: 0.9 in 0.14, 0.92 in 0.32. The larger refuses less.
@@ -107,9 +108,6 @@ def check_limits(study: Study, computed: Mapping[tuple[str, str], Computed]) -> 
 
 def parallel_of(args: Mapping[str, ArgValue]) -> Parallel:
     """Parallel sizes of a server's arguments. Raises ValueError."""
-    for name in SIZES:
-        if whole_number(args, name) < 1:
-            raise ValueError(f"args.{name}: {args[name]} is less than 1")
     tensor, pipeline, data = (whole_number(args, name) for name in SIZES)
     whole = args.get("enable-expert-parallel") is True
     return Parallel(tensor, pipeline, data, experts_whole=whole)

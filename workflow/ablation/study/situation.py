@@ -10,10 +10,10 @@ from packaging.version import InvalidVersion, Version
 
 from ablation.study.catalogue import UNSET, Entry, When
 from ablation.study.config import Study
-from ablation.study.fields import whole_number
 from ablation.study.layers import args_in_force, env_in_force
 from ablation.study.load import StudyError
 from ablation.study.shape import Shape
+from ablation.study.spelling import whole_number
 
 
 @dataclass(frozen=True)

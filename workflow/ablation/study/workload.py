@@ -46,6 +46,11 @@ class Length(Strict):
         return self.median * math.exp(self.sigma**2 / 2)
 
 
+def mean_tokens(length: int | Length) -> float:
+    """Expected tokens of a fixed or distributed length."""
+    return length if isinstance(length, int) else length.mean
+
+
 class Image(Strict):
     """A synthetic image in each request, for vision models; needs `route: chat`."""
 
@@ -87,6 +92,10 @@ class Workload(Strict):
     route: Literal["completions", "chat"] = Field(
         default="completions", description="OpenAI route."
     )
+
+    def requests_at(self, concurrency: int) -> int:
+        """Requests of a run at this level: max(minimum, per_level x concurrency)."""
+        return max(self.requests.minimum, math.ceil(self.requests.per_level * concurrency))
 
     @model_validator(mode="after")
     def _images_are_for_chat(self) -> Workload:
