@@ -120,6 +120,18 @@ _SETTINGS = (
         "the log does not say",
     ),
 )
+_CAUSES = """\
+The cause is the first exception that ended a worker or the engine, without those that only pass on another's
+("Engine core initialization failed. See root cause above") or say that another process is gone; then the words of
+native code outside of any traceback; then the API server's last exception; then the silence of a server that lived
+on. A bare AssertionError is shown with its frame. The class is told by the words, by the package and function of
+the frames, and by the stage. What follows the order to end does not count.
+
+The remedy begins with what the log itself advises, in quotes, and with the variable of AITER's kernel in whose frame
+the exception was raised. Where a process crashed in native code, the library of the innermost frame decides whom it
+names (ROCm's runtime, a module of AITER, vLLM's own kernels, the collectives, a compiler). A class has several rows
+where what to do depends on the builder, the vendor or the place.
+"""
 _SEEN = """
 ## Seen for real
 
@@ -166,7 +178,7 @@ def failures_document() -> str:
         "|---|---|",
         *(f"| `{stage}` | {words} |" for stage, words in WORDS.items()),
         "\n## Classes of failure\n",
-        "The first class that an error line matches names the cause; what follows the order to end does not count.\n",
+        _CAUSES,
         "| class | what it means | remedy |",
         "|---|---|---|",
     ]
