@@ -126,6 +126,29 @@ def test_the_digest_is_not_over_what_only_people_need():
         assert differences(BUILD, build) == []
 
 
+def test_digests_of_parts_are_none_where_anything_of_them_was_not_seen():
+    """None equals nothing: two endpoints are not of one build because neither can be looked into."""
+    other = replace(MODEL, files=MODEL.files[:1])
+    assert BUILD.software_digest() == replace(BUILD, models={"model": other}).software_digest()
+    assert BUILD.models_digest() == with_host(driver="590.44.01").models_digest()
+    assert BUILD.software_digest() not in (with_host(driver="590.44.01").software_digest(), None)
+    assert BUILD.models_digest() not in (
+        Build(SERVER, HOST, {"model": other}).models_digest(),
+        None,
+    )
+    for build in (
+        with_host(gpus=NotSeen("x")),
+        with_package(replace(VLLM, digest=NotSeen("x"))),
+        replace(BUILD, server=NotSeen("x")),
+        replace(BUILD, server=replace(SERVER, packages=NotSeen("x"))),
+        replace(BUILD, host=NotSeen("x")),
+    ):
+        assert build.software_digest() is None
+        assert build.models_digest() == BUILD.models_digest()
+    assert replace(BUILD, models={"model": MODEL, "draft": NotSeen("x")}).models_digest() is None
+    assert replace(BUILD, models={}).models_digest() is None
+
+
 def test_differences_in_words():
     other = Build(
         Server(

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 SCHEMA = "ablation.build/1"
+UNSEEN = "not seen"  # in what a digest is over
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,20 +120,24 @@ class Build:
         Two builds of one digest agree in everything that was seen of both. What was not seen counts as "not seen",
         whatever the reason: see `words.relation` before it is taken for the same.
         """
-        canonical = json.dumps(
-            {
-                "schema": SCHEMA,
-                "server": _identity_of_server(self.server),
-                "host": _plain(self.host),
-                "models": {
-                    role: "not seen" if isinstance(one, NotSeen) else one.identity()
-                    for role, one in self.models.items()
-                },
-            },
-            sort_keys=True,
-            separators=(",", ":"),
-        )
-        return hashlib.sha256(canonical.encode()).hexdigest()[:16]
+        return _digest({**self._software(), "models": self._models()})
+
+    def software_digest(self) -> str | None:
+        """The same over server and host; None where a part of them was not seen, so that it equals nothing."""
+        return _digest_of_seen(self._software())
+
+    def models_digest(self) -> str | None:
+        """The same over the models; None where one was not seen, or there is none."""
+        return _digest_of_seen(self._models()) if self.models else None
+
+    def _software(self) -> dict[str, Any]:
+        return {"server": _identity_of_server(self.server), "host": _plain(self.host)}
+
+    def _models(self) -> dict[str, Any]:
+        return {
+            role: UNSEEN if isinstance(one, NotSeen) else one.identity()
+            for role, one in self.models.items()
+        }
 
     def to_json(self, *, trees: bool = True) -> dict[str, Any]:
         """As JSON keeps it. Without `trees` it is small enough for every record, and files cannot be told by name."""
@@ -162,14 +167,31 @@ def unseen(why: str) -> Build:
     return Build(NotSeen(why), NotSeen(why), {"model": NotSeen(why)})
 
 
+def _digest(identity: Mapping[str, Any]) -> str:
+    text = json.dumps({"schema": SCHEMA, **identity}, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _digest_of_seen(identity: Mapping[str, Any]) -> str | None:
+    return None if _holds_unseen(identity) else _digest(identity)
+
+
+def _holds_unseen(identity: Any) -> bool:
+    if isinstance(identity, Mapping):
+        return any(map(_holds_unseen, identity.values()))
+    if isinstance(identity, list):
+        return any(map(_holds_unseen, identity))
+    return bool(identity == UNSEEN)
+
+
 def _identity_of_server(server: Server | NotSeen) -> Any:
     if isinstance(server, NotSeen):
-        return "not seen"
+        return UNSEEN
     packages = server.packages
     return {
         "python": _plain(server.python),
         "image": server.image,
-        "packages": "not seen"
+        "packages": UNSEEN
         if isinstance(packages, NotSeen)
         else sorted((one.identity() for one in packages), key=lambda one: str(one["name"])),
     }
@@ -178,7 +200,7 @@ def _identity_of_server(server: Server | NotSeen) -> Any:
 def _plain(value: Any) -> Any:
     """For a digest: dataclasses as dictionaries, what was not seen without its reason."""
     if isinstance(value, NotSeen):
-        return "not seen"
+        return UNSEEN
     if isinstance(value, Host):
         return {name: _plain(part) for name, part in vars(value).items()}
     return list(value) if isinstance(value, tuple) else value

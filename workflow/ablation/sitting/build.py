@@ -10,55 +10,62 @@ from typing import Any
 
 from ablation.build.host import host_of, quick_host
 from ablation.build.model import models_of, quick_models
-from ablation.build.parts import Build, Model, NotSeen, Server
+from ablation.build.parts import Build, Host, Model, NotSeen, Server
 from ablation.build.server import quick_server, reference_server, server_of
-from ablation.places import executable
+from ablation.files import write_json
+from ablation.places import executable, hub_home
 from ablation.plan.plan import Session
 from ablation.session import container
 from ablation.session.environment import server_environment
 from ablation.study.config import Study
 from ablation.study.launch import Container, Endpoint
 
-UNSEEN = NotSeen("not looked at here")
-
 
 @dataclass(frozen=True)
 class Builds:
     """Of a block's arms: the software with the host under it, which they share, and the model's files of each.
 
-    `digest` and `weights` are what decides whether two launches were made with the same; None where it was not seen.
+    `digest` and `weights` are what decides whether two launches were made with the same; None where a part of it was
+    not seen.
     """
 
     digest: str | None = None
     weights: dict[str, str | None] = field(default_factory=dict)
-    parts: dict[str, dict[str, Any]] = field(default_factory=dict)
+    builds: dict[str, Build] = field(default_factory=dict)
 
     @classmethod
     def of(cls, study: Study, sessions: Sequence[Session], shell: Mapping[str, str]) -> Builds:
         """Look at the server's Python or image, the driver, the GPUs, and the model's files. Takes a second or two."""
         environment = _environment(study, sessions[0], shell)
-        server = _server(study, environment)
+        server = _server(study, environment, shell)
         gpus = max(session.launch.gpus for session in sessions)
-        visit = isinstance(study.server.launch, Endpoint)
-        host = UNSEEN if visit else host_of(study.hardware.platform, gpus, environment)
-        models = {session.arm: _models(study, session, environment) for session in sessions}
-        seen = not isinstance(server, NotSeen)
+        builds = {
+            session.arm: Build(
+                server, _host(study, gpus, environment), _models(study, session, shell)
+            )
+            for session in sessions
+        }
         return cls(
-            digest=Build(server, host, {}).digest() if seen else None,
-            weights={arm: _weights(found) for arm, found in models.items()},
-            parts={
-                arm: Build(server, host, found).to_json(trees=False)
-                for arm, found in models.items()
-            },
+            digest=builds[sessions[0].arm].software_digest(),
+            weights={arm: build.models_digest() for arm, build in builds.items()},
+            builds=builds,
         )
 
     def record(self, arm: str) -> dict[str, Any]:
         """What a launch of an arm keeps of it."""
+        build = self.builds.get(arm)
         return {
             "digest": self.digest,
             "weights_digest": self.weights.get(arm),
-            "parts": self.parts.get(arm),
+            "document": None if build is None else build.to_json(trees=False),
         }
+
+    def keep(self, store: Path) -> None:
+        """Keep what each build is, with the names of all files, once for each: `store/builds/{digest}.json`."""
+        for build in self.builds.values():
+            path = store / "builds" / f"{build.digest()}.json"
+            if not path.exists():
+                write_json(path, build.to_json())
 
 
 def trigger(study: Study, sessions: Sequence[Session], shell: Mapping[str, str]) -> str:
@@ -85,28 +92,33 @@ def _environment(study: Study, session: Session, shell: Mapping[str, str]) -> di
     return server_environment(shell, session.launch.env, study.server.pass_env)
 
 
-def _server(study: Study, environment: Mapping[str, str]) -> Server | NotSeen:
+def _server(
+    study: Study, environment: Mapping[str, str], shell: Mapping[str, str]
+) -> Server | NotSeen:
     launch = study.server.launch
     if isinstance(launch, Endpoint):
         return NotSeen("the endpoint was launched by someone else")
     if study.server.kind == "reference":
         return reference_server()
     if isinstance(launch, Container):
-        python = container.python_in(launch, study.server.python, folders=[], env={})
-        return server_of(python, environment, image=launch.digest)
+        words = container.python_in(launch, study.server.python, folders=[], env={})
+        return server_of(words, server_environment(shell, {}, ()), image=launch.digest)
     return server_of([executable(study.server.python)], environment, here=str(Path.cwd()))
 
 
-def _models(
-    study: Study, session: Session, environment: Mapping[str, str]
-) -> dict[str, Model | NotSeen]:
-    if study.server.kind == "reference" or isinstance(study.server.launch, Endpoint):
+def _host(study: Study, gpus: int, environment: Mapping[str, str]) -> Host | NotSeen:
+    if isinstance(study.server.launch, Endpoint):
+        return NotSeen("the endpoint's host is not this one")
+    if study.server.kind == "reference":
+        return host_of("cpu", 0, {})
+    return host_of(study.hardware.platform, gpus, environment)
+
+
+def _models(study: Study, session: Session, shell: Mapping[str, str]) -> dict[str, Model | NotSeen]:
+    launch = study.server.launch
+    if study.server.kind == "reference" or isinstance(launch, Endpoint):
         return {}
+    environment = _environment(study, session, shell)
+    if isinstance(launch, Container):  # of the hub's cache it is told this alone
+        environment = {"HF_HOME": str(hub_home(shell))}
     return models_of(session.launch.location, session.launch.args, environment)
-
-
-def _weights(models: Mapping[str, Model | NotSeen]) -> str | None:
-    """Digest of a model's files; None where one of them was not seen, or there are none."""
-    if not models or any(isinstance(model, NotSeen) for model in models.values()):
-        return None
-    return Build(UNSEEN, UNSEEN, models).digest()

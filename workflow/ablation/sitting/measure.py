@@ -99,6 +99,7 @@ def run_sitting(
             todo.sort(key=lambda one: one[0].arm not in failing)
         order = [session.arm for session, _ in todo]
         skipped: list[Failed] = []
+        builds.keep(store.folder)
         for session, left in todo:
             if any(f.arm in failing for f in skipped) and block.measured(session, left):
                 continue  # it failed again: nothing is launched beside it that was measured before
