@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
+from ablation.audit import read_published
 from ablation.figures import published
 from ablation.statistics import PRIMARY, compare
-from ablation.statistics.audit import read_published
 from tests.figures.drawn import PUBLISHED, words
 from tests.synthetic import make_plan, make_runs, remodel
 

@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 
 import ablation
+from ablation.audit import audit, read_published
 from ablation.figures.registry import FIGURES
 from ablation.report import build_context, render_html, render_markdown
 from ablation.report.content import seconds, significant
 from ablation.report.limit import limit_figures
 from ablation.report.render import escape_markdown, fence
 from ablation.statistics import PRIMARY, compare, summarise, tables
-from ablation.statistics.audit import audit, read_published
 from ablation.statistics.sequential import decide
 from ablation.statistics.variability import variability
 from tests.synthetic import make_plan, make_runs, make_sessions, relaunch, remodel, restudy

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from ablation.audit.judge import ALONE, NO_N, NO_SPREAD, ONE, TWO, Audit, Judged
-from ablation.audit.words import cov_words, half_words, one_spread, points, runs_of
+from ablation.audit.words import cov_words, half_words, one_spread, points, runs_of, size
 
 
 def can(row: Judged, audit: Audit) -> str:
@@ -21,7 +21,7 @@ def can(row: Judged, audit: Audit) -> str:
         )
     half = f"half-width ±{half_words(row.half_width_percent)} points"
     if row.paired_by == "the spread of either arm":
-        half += ", however the runs of a pair go together"
+        half += ", whatever the correlation within a pair"
     elif row.paired_by:
         half += f", from {row.n} pairs"
     stated = "the spread stated" if one_spread(row) else "any spread stated"
@@ -32,8 +32,8 @@ def can(row: Judged, audit: Audit) -> str:
     if not row.why_not:
         resolved = "" if one_spread(row) else " at the largest spread stated"
         return f"The difference is {shown} with a half-width of ±{row.half_width_percent[1]:.1f} points{resolved}."
-    if math.isnan(row.noise_cov_percent):
-        return "Both arms print the same number."
+    if row.direction_open:
+        return "Both arms came out equal to the digits printed."
     runs = "each number is one run" if row.n is None else ""
     return (
         f"{shown} is more than noise if the CoV between launches is below {cov_words(row.noise_cov_percent)} %"
@@ -56,9 +56,7 @@ def cannot(row: Judged, audit: Audit) -> str:
         and row.rounding_percent[0] < row.rounding_percent[1]
     ):
         low, high = row.rounding_percent
-        parts.append(
-            f"The printed digits leave {points(low)} to {points(high)}: not even the direction."
-        )
+        parts.append(f"The printed digits leave {points(low)} to {points(high)}.")
     if row.agrees is False:
         parts.append(
             f"The published difference does not follow from the printed values, which give "

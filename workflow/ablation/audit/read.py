@@ -54,6 +54,10 @@ def read_published(path: Path) -> PublishedTable:
                 "names; add the column or remove the comment"
             )
         rows, reading = wide_rows(lines, columns)
+        reading += [
+            f"The baseline is {name}, as the comment says."
+            for name in text.said.get("baseline", [])
+        ]
     values = [c for c in columns if c.kind == "value"]
     metrics = {c.metric for c in values}
     units = {c.unit for c in values}

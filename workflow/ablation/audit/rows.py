@@ -201,12 +201,20 @@ def _wide_row(line: Line) -> Row:
     if alone is not None and baseline is not alone:
         column = next(c for c in line.cells if c.kind == "value" and not c.side)
         line.fail(column, "belongs to neither arm; rename the column to baseline_… or arm_…")
+    baseline, arm = _single_run(baseline, arm), _single_run(arm, baseline)
     row = _with_differences(Row(line.number, line.group(), line.level(), baseline, arm), line)
     if baseline is None and arm is None and row.one_armed:
         raise AuditError(
             f"{line.path}, line {line.number}: holds no value of either arm and no difference; fill it or remove it"
         )
     return replace(row, requests=line.count(line.of("requests")), paired=line.flag("paired"))
+
+
+def _single_run(arm: Arm | None, other: Arm | None) -> Arm | None:
+    """Beside an arm whose runs are printed one by one, a single number without n or spread is one run."""
+    if arm is None or other is None or not other.repeats or arm.center is None:
+        return arm
+    return arm if arm.n is not None or arm.cov_percent else replace(arm, n=1)
 
 
 def _with_differences(row: Row, line: Line) -> Row:

@@ -86,11 +86,16 @@ def _undecided(audit: Audit) -> list[Statement]:
         if not mine:
             continue
         text = f"{these(mine, audit)}: {words(mine)}."
-        known = [r for r in mine if r.noise_cov_percent > 0]
+        known = [r for r in mine if r.noise_cov_percent > 0 and not r.direction_open]
         if known and reason != ALONE:
             text += f" {_noise(known, reason, audit)}"
-        said.append(Statement(reason, levels_of(mine), text))
+        said.append(Statement(reason, _once(mine), text))
     return said
+
+
+def _once(rows: Sequence[Judged]) -> list[int]:
+    """The levels of these rows, of whatever group, once each."""
+    return list(dict.fromkeys(levels_of(rows)))
 
 
 def _spreadless(row: Judged) -> bool:
@@ -134,10 +139,14 @@ def _unknown(audit: Audit) -> list[Statement]:
             f"{these(blind, audit)}: the number of requests is not printed, so whether the level was reached and "
             "how long it was held is not observed."
         )
-        said.append(Statement("reach unknown", levels_of(blind), text))
+        said.append(Statement("reach unknown", _once(blind), text))
     if levelless:
         text = f"{these(levelless, audit)}: no concurrency is printed, so whether a level was reached is not observed."
         said.append(Statement("reach unknown", [], text))
+    level = [row for row in rows if row.direction_open and row.why_not != ALONE]
+    if level:
+        text = f"{these(level, audit)}: the printed digits do not even say which arm was ahead."
+        said.append(Statement("digits", _once(level), text))
     pairless = [row for row in rows if row.row.unpaired]
     for row in pairless:
         text = f"{name_of(row, audit)}: {row.row.unpaired} printed runs have no partner and are left out of the pairs."
@@ -265,10 +274,11 @@ def _one_point(
         return []
     base = [row.row.baseline.value for row in same if row.row.baseline is not None]
     values = " / ".join(f"{value:,.{0 if value >= 1000 else 2}f}" for value in base)
+    cov = 100 * float(stats.variation(base, ddof=1))
     text = (
-        f"{prefix(group)}{values} {audit.table.unit or 'of the baseline'} are one operating point ({requests} in flight) "
-        f"measured {len(same)} times (CoV {100 * float(stats.variation(base, ddof=1)):.2f} %); what changes past "
-        f"concurrency {requests} has no support."
+        f"{prefix(group)}{values} {audit.table.unit or 'of the baseline'} are one operating point "
+        f"({requests} in flight) measured {len(same)} times (CoV {cov:.2f} %); what changes past concurrency "
+        f"{requests} has no support."
     )
     return [Statement("reach", levels_of(same), text)]
 
@@ -325,8 +335,8 @@ def _rounding(group: Group) -> list[Statement]:
     wrong = [row for row in compared if not row.agrees]
     if wrong:
         text = (
-            f"{prefix(group)}the published difference at {listed([row.row.where for row in wrong])} does not follow from "
-            "the printed values, even with their rounding: it comes from values that are not printed, or is a slip."
+            f"{prefix(group)}the published difference at {listed([row.row.where for row in wrong])} does not follow "
+            "from the printed values, even with their rounding: it comes from values not printed, or is a slip."
         )
         said.append(Statement("rounding", levels_of(wrong), text))
     return said

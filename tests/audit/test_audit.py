@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from ablation.statistics.audit import COLUMNS, AuditError, audit, read_published, welch
+from ablation.audit import COLUMNS, AuditError, audit, read_published, welch
 
 PUBLISHED = Path(__file__).parents[2] / "config" / "published" / "aiter-ablation.csv"
 
