@@ -30,8 +30,8 @@ def can(row: Judged, audit: Audit) -> str:
     if row.verdict == ("equivalent", "equivalent"):
         return f"The arms are equal within ±{audit.margin_percent:g} % at {stated}: {half}."
     if not row.why_not:
-        resolved = "" if one_spread(row) else " at the largest spread stated"
-        return f"The difference is {shown} with a half-width of ±{row.half_width_percent[1]:.1f} points{resolved}."
+        stated = "" if one_spread(row) else ", at the largest spread stated"
+        return f"The difference lies within ±{row.half_width_percent[1]:.1f} points of {shown}{stated}."
     if row.direction_open:
         return "Both arms came out equal to the digits printed."
     runs = "each number is one run" if row.n is None else ""

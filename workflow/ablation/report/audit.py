@@ -9,13 +9,13 @@ from ablation.audit.by_row import can, cannot
 from ablation.audit.judge import Audit, Judged
 from ablation.audit.statements import statements
 from ablation.audit.table import Arm
-from ablation.audit.words import half_words, one_spread, size
+from ablation.audit.words import half_words, size
 from ablation.report.content import NONE, Cell, Column, Section, Table
 from ablation.report.limit import limit
 
 METHOD = (
     "The publication's runs are taken as independent launches, the best case for it. The difference of two means "
-    "has the log-scale standard error √(CoV²/n + CoV²/n) of both arms and Welch's degrees of freedom (Welch 1947). "
+    "has the log-scale standard error √(CoV₁²/n₁ + CoV₂²/n₂) and Welch's degrees of freedom (Welch 1947). "
     "Runs in pairs are compared pair by pair where each is printed; where only the spread of either arm is, the "
     "spread of the pairs' ratios lies between the difference and the sum of the two.",
     "A printed number stands for all numbers that round to it: nothing is called a contradiction that rounding "
@@ -127,7 +127,6 @@ def rows_table(audit: Audit, source: str) -> Table:
 def _cells(row: Judged, audit: Audit, named: bool) -> list[Cell]:
     title = ", ".join(part for part in row.row.group if part)
     n = _n(row)
-    verdicts = list(dict.fromkeys(row.verdict)) if not row.why_not else []
     detail = "never reached" if row.reached is False else ""
     level = row.row.level
     return [
@@ -144,14 +143,19 @@ def _cells(row: Judged, audit: Audit, named: bool) -> list[Cell]:
         Cell(NONE)
         if math.isnan(row.half_width_percent[0])
         else Cell(f"±{half_words(row.half_width_percent)}", sort=row.half_width_percent[0]),
-        Cell(
-            " to ".join(verdicts) or "not judged",
-            kind=verdicts[0] if len(verdicts) == 1 else "",
-            detail="" if one_spread(row) or len(verdicts) < 2 else "quiet to noisy",
-        ),
+        _verdict(row),
         Cell(can(row, audit) or NONE),
         Cell(cannot(row, audit) or NONE),
     ]
+
+
+def _verdict(row: Judged) -> Cell:
+    quiet, noisy = row.verdict
+    if row.why_not:
+        return Cell("not judged")
+    if quiet == noisy:
+        return Cell(noisy, kind=noisy)
+    return Cell(f"{quiet} only if quiet", detail=f"{noisy} at the largest spread stated")
 
 
 def _as_printed(row: Judged) -> str:
@@ -189,7 +193,7 @@ def _reading(audit: Audit, source: str) -> Section:
 
 
 def _method(audit: Audit) -> Section:
-    section = Section("method", "How this was computed", folded=True)
+    section = Section("method", "How this was computed")
     section.sentences = [
         *METHOD,
         f"Confidence {100 * audit.confidence:g} %, margin ±{audit.margin_percent:g} %.",
