@@ -165,6 +165,7 @@ REFUSED = [
     ("off,on,cov_off_percent\n1,2,-1\n", "must be at least 0"),
     ("off,on,cov_off_low_percent,cov_off_high_percent\n1,2,3,1\n", "above the high end"),
     ("off,on,cov_off_low_percent,cov_off_high_percent\n1,2,3,\n", "one end of a range"),
+    ("off,on,sd_off\n1,2,99999\n", "column 'sd_off': '99999' is a CoV above 1000 %"),
     ("off,on,paired\n1,2,perhaps\n", "'perhaps' is neither yes nor no"),
     ("model,off,on\na,1,2\na,1,2\n", "line 3: repeats line 2"),
     ("model,off,on\na,,\n", "line 2: holds no value of either arm"),

@@ -159,16 +159,25 @@ def _described(row: Row, family: int, alpha: float) -> Judged:
 
 def _alone(found: Judged, alpha: float) -> Judged:
     """One arm: what a second one with as many runs and the same spread would have to differ by."""
-    arm = found.row.alone
-    cov = _cov(arm) if arm is not None else None
-    n = arm.n if arm is not None else None
-    if cov is None or n is None or n < FEWEST_PAIRS:
+    known = noise_of(found.row.alone, alpha)
+    if known is None:
         return replace(found, why_not=ALONE)
-    error = tuple(c * math.sqrt(2 / n) for c in cov)
-    t = float(stats.t.isf(alpha / 2, 2 * n - 2))
-    half = (100 * t * error[0], 100 * t * error[1])
-    smallest = 100 * math.expm1((t + float(stats.t.ppf(POWER, 2 * n - 2))) * error[1])
-    return replace(found, why_not=ALONE, half_width_percent=half, smallest_percent=smallest)
+    return replace(found, why_not=ALONE, half_width_percent=known[0], smallest_percent=known[1])
+
+
+def noise_of(arm: Arm | None, alpha: float) -> tuple[Ends, float] | None:
+    """By how many percent two arms like this one differ without an effect, and the effect found with 80 % power.
+
+    The power is that of a t test with the quantiles of the central distribution. None below 3 runs or
+    without a spread.
+    """
+    cov = _cov(arm) if arm is not None else None
+    if arm is None or cov is None or arm.n is None or arm.n < FEWEST_PAIRS:
+        return None
+    df, scale = 2 * arm.n - 2, math.sqrt(2 / arm.n)
+    t = float(stats.t.isf(alpha / 2, df))
+    half = (100 * t * cov[0] * scale, 100 * t * cov[1] * scale)
+    return half, percent_of((t + float(stats.t.ppf(POWER, df))) * cov[1] * scale)
 
 
 def _counts(row: Row) -> tuple[int, int] | None:
@@ -213,7 +222,8 @@ def _between(arm: float, arm_half: float, base: float, base_half: float) -> Ends
     return (math.log(low) if low > 0 else -math.inf), (math.log(high) if high < math.inf else high)
 
 
-def _percent(log: float) -> float:
+def percent_of(log: float) -> float:
+    """A log ratio as a difference in percent; infinite where it is beyond a double."""
     return 100 * math.expm1(log) if log < 700 else math.inf
 
 
@@ -236,8 +246,8 @@ def _difference(found: Judged) -> Judged:
     recomputed, ends = from_values[0]
     found = replace(
         found,
-        recomputed_percent=_percent(recomputed),
-        rounding_percent=(_percent(ends[0]), _percent(ends[1])),
+        recomputed_percent=percent_of(recomputed),
+        rounding_percent=(percent_of(ends[0]), percent_of(ends[1])),
     )
     stated = [other for _, other in from_values[1:]]
     if printed is not None:
@@ -251,7 +261,7 @@ def _difference(found: Judged) -> Judged:
         # Both hold: the value before rounding lies in either interval. Where they exclude each other, as published.
         used = (max(own[0], ends[0]), min(own[1], ends[1])) if agrees else own
         used = used if used[0] <= used[1] else own
-    shown = printed.value if printed is not None else _percent(value)
+    shown = printed.value if printed is not None else percent_of(value)
     return replace(
         found, difference_percent=shown, log_difference=used, agrees=agrees if stated else None
     )

@@ -20,6 +20,8 @@ UNITS = (
 )  # fmt: skip
 TIMES = ("x", "\u00d7")
 YES, NO = {"yes", "true", "1", "y"}, {"no", "false", "0", "n"}
+# Percent. Nothing that is measured several times varies by more; a unit was mistaken.
+LARGEST_COV = 1000
 Key = tuple[tuple[str, ...], int | None]
 
 
@@ -157,19 +159,27 @@ def _cov(line: Line, side: str, center: Printed | None) -> tuple[float, float] |
             if center is None or found is None or found.value < 0:
                 line.fail(sd, "must be at least 0, beside the mean that it belongs to")
             upper = found.value or found.half_unit
-            return 100 * found.value / center.value, 100 * upper / center.value
+            high = _small_enough(line, sd, 100 * upper / center.value)
+            return 100 * found.value / center.value, high
         ends = []
         for column in (low or one, high or one):
             found = line.percent(column)
             if found is not None and column is not None:
                 if found.value < 0:
                     line.fail(column, "must be at least 0: a coefficient of variation has no sign")
+                _small_enough(line, column, found.value)
                 ends.append(found)
         if ends:
             if ends[0].value > ends[1].value and low is not None:
                 line.fail(low, "is above the high end of the range; exchange the two")
             return ends[0].value, ends[1].value or ends[1].half_unit
     return None
+
+
+def _small_enough(line: Line, column: Column, percent: float) -> float:
+    if percent > LARGEST_COV:
+        line.fail(column, f"is a CoV above {LARGEST_COV} %; check the number and its unit")
+    return percent
 
 
 def wide_rows(lines: Sequence[Line], columns: Sequence[Column]) -> tuple[list[Row], list[str]]:

@@ -17,6 +17,7 @@ from ablation.audit.judge import (
     Audit,
     Group,
     Judged,
+    noise_of,
 )
 from ablation.audit.words import (
     cov_words,
@@ -32,7 +33,6 @@ from ablation.audit.words import (
     these,
 )
 from ablation.statistics.metrics import observations_needed
-from ablation.statistics.verdict import FEWEST_PAIRS
 
 # Requests for each one in flight below which a closed loop is mostly ramp and drain.
 FEWEST_PER_SLOT = 3
@@ -169,7 +169,7 @@ def _group(group: Group, audit: Audit) -> list[Statement]:
         said.append(Statement("half-width", levels_of(judged), text))
         said += _verdicts(group, judged, audit)
         said += _exact(group, judged, n, audit)
-    said += _alike(group)
+    said += _alike(group, audit)
     said += _quantiles(group)
     return said + _rounding(group)
 
@@ -191,7 +191,7 @@ def _exact(group: Group, judged: Sequence[Judged], n: int, audit: Audit) -> list
     return [Statement("n", levels_of(judged), text)]
 
 
-def _alike(group: Group) -> list[Statement]:
+def _alike(group: Group, audit: Audit) -> list[Statement]:
     same = [
         row
         for row in group.rows
@@ -203,21 +203,16 @@ def _alike(group: Group) -> list[Statement]:
     if not same:
         return []
     (first, *_) = same
-    a = first.row.arm
-    assert a is not None
     text = (
         f"{prefix(group)}both arms print the same mean and the same spread. Read as A/A, the same settings twice, it "
         "is a noise floor"
     )
-    if a.n is not None and a.n >= FEWEST_PAIRS:
-        cov = (a.cov_percent or (0.0, 0.0))[1] / 100
-        df = 2 * a.n - 2
-        smallest = (
-            (float(stats.t.isf(0.025, df)) + float(stats.t.ppf(0.8, df))) * cov * math.sqrt(2 / a.n)
-        )
+    known = noise_of(first.row.arm, 1 - audit.confidence)
+    if known is not None and first.row.arm is not None:
+        (_, half), smallest = known
         text += (
-            f": {a.n} runs with this spread resolve differences above {first.half_width_percent[1]:.1f} %, and find a "
-            f"true difference of {100 * math.expm1(smallest):.1f} % in four of five tables"
+            f": {first.row.arm.n} runs with this spread resolve differences above {half:.1f} %, and find a true "
+            f"difference of {smallest:.1f} % in four of five tables"
         )
     return [Statement("A/A", levels_of(same), text + ".")]
 
