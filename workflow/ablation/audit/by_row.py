@@ -5,7 +5,15 @@ from __future__ import annotations
 import math
 
 from ablation.audit.judge import ALONE, NO_N, NO_SPREAD, ONE, TWO, Audit, Judged
-from ablation.audit.words import cov_words, half_words, one_spread, points, runs_of, size
+from ablation.audit.words import (
+    cov_words,
+    half_words,
+    one_spread,
+    points,
+    runs_of,
+    size,
+    spread_words,
+)
 
 
 def can(row: Judged, audit: Audit) -> str:
@@ -31,7 +39,8 @@ def can(row: Judged, audit: Audit) -> str:
         return f"The arms are equal within ±{audit.margin_percent:g} % at {stated}: {half}."
     if not row.why_not:
         stated = "" if one_spread(row) else ", at the largest spread stated"
-        return f"The difference lies within ±{row.half_width_percent[1]:.1f} points of {shown}{stated}."
+        half_width = f"± {row.half_width_percent[1]:.1f} points"
+        return f"The {100 * audit.confidence:g} % interval is {shown} {half_width}{stated}."
     if row.direction_open:
         return "Both arms came out equal to the digits printed."
     runs = "each number is one run" if row.n is None else ""
@@ -48,6 +57,12 @@ def cannot(row: Judged, audit: Audit) -> str:
         parts.append(
             f"It is no measurement of concurrency {row.row.level}: {row.row.requests} requests never hold more "
             f"than {row.in_flight_at_most} in flight."
+        )
+    elif row.brief:
+        share = 100 * max(0.0, 1 - (row.row.level or 0) / (row.row.requests or 1))
+        parts.append(
+            f"It is no steady state: {row.row.requests} requests keep {row.row.level} in flight for {share:.0f} % of "
+            "the requests, the rest is ramp and drain."
         )
     parts += _no_verdict(row, audit)
     if (
@@ -85,11 +100,11 @@ def _no_verdict(row: Judged, audit: Audit) -> list[str]:
     if row.why_not == NO_N:
         return ["Nothing is decided: the table does not print how many runs stand behind a number."]
     if row.why_not == NO_SPREAD:
+        if not row.resolving_cov_percent > 0:
+            return [f"Nothing is decided: {spread_words(row)}, and no spread would resolve it."]
         return [
-            f"Nothing is decided: {runs_of(row)} and no spread of both. It would be resolved if the "
-            f"CoV printed were at most {cov_words(row.resolving_cov_percent)} % in both arms."
-            if row.resolving_cov_percent > 0
-            else f"Nothing is decided: {runs_of(row)} and no spread of both, and no spread would resolve it."
+            f"Nothing is decided: {spread_words(row)}. It would be resolved if the CoV printed were at most "
+            f"{cov_words(row.resolving_cov_percent)} % in both arms."
         ]
     if row.verdict[0] == row.verdict[1] == "inconclusive":
         return [f"Neither a difference nor equality within {margin} is shown."]

@@ -27,6 +27,9 @@ from ablation.statistics.verdict import FEWEST_PAIRS, log_margin, verdicts
 Ends = tuple[float, float]
 NAN: Ends = (math.nan, math.nan)
 
+# Requests for each one in flight below which a closed loop is mostly ramp and drain.
+FEWEST_PER_SLOT = 3
+
 # Why a row has no verdict.
 ALONE = "one arm"
 NO_N = "n not printed"
@@ -74,6 +77,13 @@ class Judged:
     smallest_percent: float = math.nan
     paired_by: str = ""
     family: int = 1
+
+    @property
+    def brief(self) -> bool:
+        """Whether the level was reached, and held for so few requests that it is mostly ramp and drain."""
+        return bool(self.reached) and (self.row.requests or 0) < FEWEST_PER_SLOT * (
+            self.row.level or 0
+        )
 
     @property
     def direction_open(self) -> bool:

@@ -159,8 +159,8 @@ def _cov(line: Line, side: str, center: Printed | None) -> tuple[float, float] |
             if center is None or found is None or found.value < 0:
                 line.fail(sd, "must be at least 0, beside the mean that it belongs to")
             upper = found.value or found.half_unit
-            high = _small_enough(line, sd, 100 * upper / center.value)
-            return 100 * found.value / center.value, high
+            most = _small_enough(line, sd, 100 * upper / center.value)
+            return 100 * found.value / center.value, most
         ends = []
         for column in (low or one, high or one):
             found = line.percent(column)

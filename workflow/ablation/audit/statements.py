@@ -28,14 +28,12 @@ from ablation.audit.words import (
     points,
     prefix,
     rows_of,
-    runs_of,
     size,
+    spread_words,
     these,
 )
 from ablation.statistics.metrics import observations_needed
 
-# Requests for each one in flight below which a closed loop is mostly ramp and drain.
-FEWEST_PER_SLOT = 3
 # A printed difference this far from the one of the printed values, in percentage points, is worth a word.
 WORTH_A_WORD = 0.05
 
@@ -77,7 +75,7 @@ def _undecided(audit: Audit) -> list[Statement]:
         ),
         (
             NO_SPREAD,
-            lambda mine: f"nothing can be decided: {runs_of(mine[0])}, but no spread of both arms",
+            lambda mine: f"nothing can be decided: {spread_words(mine[0])}",
         ),
         (ALONE, lambda mine: "there is one arm only, so nothing is compared"),
     ]
@@ -110,12 +108,12 @@ def _noise(rows: Sequence[Judged], reason: str, audit: Audit) -> str:
     share = f"{100 * (1 - audit.confidence):g} % of tables of two equal arms"
     given = " if each number is one run" if reason == NO_N else ""
     text = (
-        f"{share} would show a difference as large as {size(few)} ({name_of(few, audit)}) if the CoV between launches "
+        f"{share} would show a difference as large as {size(few).lstrip('+-')} ({name_of(few, audit)}) if the CoV between launches "
         f"were {cov_words(few.noise_cov_percent)} %{given}"
     )
     if most is not few:
         text += (
-            f"; for {size(most)} ({name_of(most, audit)}) it takes "
+            f"; for {size(most).lstrip('+-')} ({name_of(most, audit)}) it takes "
             f"{cov_words(most.noise_cov_percent)} %"
         )
     if reason == NO_N:
@@ -230,11 +228,7 @@ def _quantiles(group: Group) -> list[Statement]:
 def _unreached(group: Group, audit: Audit) -> list[Statement]:
     rows = [row for row in group.rows if row.reached is not None]
     never = [row for row in rows if not row.reached]
-    brief = [
-        row
-        for row in rows
-        if row.reached and (row.row.requests or 0) < FEWEST_PER_SLOT * (row.row.level or 0)
-    ]
+    brief = [row for row in rows if row.brief]
     said = []
     if never:
         levels, requests = levels_of(never), max(row.row.requests or 0 for row in never)

@@ -30,27 +30,33 @@ def points(value: float) -> str:
 
 
 def cov_words(percent: float) -> str:
+    """A CoV in percent with two digits."""
     return f"{percent:.2g}" if percent < 10 else f"{percent:.0f}"
 
 
 def half_words(ends: Ends) -> str:
+    """A half-width at both ends of the spread, once where they are alike."""
     low, high = (f"{end:.1f}" for end in ends)
     return low if low == high else f"{low} to {high}"
 
 
 def one_spread(row: Judged) -> bool:
+    """Whether the smallest and the largest spread are the same."""
     return math.isclose(*row.half_width_percent)
 
 
 def levels_of(rows: Sequence[Judged]) -> list[int]:
+    """The levels of these rows, where they have one."""
     return [row.row.level for row in rows if row.row.level is not None]
 
 
 def prefix(group: Group) -> str:
+    """The group's names before a sentence about it."""
     return f"{group.title}: " if group.title else ""
 
 
 def rows_of(group: Group, rows: Sequence[Judged]) -> str:
+    """Rows of one group by their levels."""
     measured = levels_of(group.rows)
     name = group.title or "the table"
     if len(measured) != len(group.rows) or len(set(measured)) != len(measured):
@@ -59,6 +65,7 @@ def rows_of(group: Group, rows: Sequence[Judged]) -> str:
 
 
 def name_of(row: Judged, audit: Audit) -> str:
+    """A row by its group and level."""
     title = ", ".join(part for part in row.row.group if part)
     where = row.row.where if row.row.level is not None or not title else ""
     own = title if len(audit.groups) > 1 else ""
@@ -66,6 +73,7 @@ def name_of(row: Judged, audit: Audit) -> str:
 
 
 def these(rows: Sequence[Judged], audit: Audit) -> str:
+    """Rows of a table, by name or by number."""
     if len(rows) == len(audit.rows):
         return (
             "The one row"
@@ -84,6 +92,7 @@ def listed(names: Sequence[object]) -> str:
 
 
 def runs_of(row: Judged) -> str:
+    """``medians of 3 runs an arm``, ``1 and 2 runs``."""
     a, b = row.row.baseline, row.row.arm
     assert a is not None
     assert b is not None
@@ -91,3 +100,12 @@ def runs_of(row: Judged) -> str:
     if a.n == b.n:
         return f"{statistic}{a.n} run{'s' if a.n != 1 else ''} an arm"
     return f"{a.n} and {b.n} runs"
+
+
+def spread_words(row: Judged) -> str:
+    """Which spread is lacking: ``3 runs an arm, and no spread is printed``."""
+    arms = [arm for arm in (row.row.baseline, row.row.arm) if arm is not None]
+    known = [arm for arm in arms if arm.cov_percent is not None or len(arm.repeats) > 1]
+    return (
+        f"{runs_of(row)}, and {'the spread of one arm only' if known else 'no spread'} is printed"
+    )

@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 from ablation.audit.by_row import can, cannot
-from ablation.audit.judge import Audit, Judged
+from ablation.audit.judge import ALONE, Audit, Judged
 from ablation.audit.statements import statements
 from ablation.audit.table import Arm
 from ablation.audit.words import half_words, size
@@ -75,10 +75,19 @@ def tally(audit: Audit) -> str:
         "judged and left open": _count(
             rows, lambda r: r.verdict == ("inconclusive", "inconclusive")
         ),
-        "not to be decided from what is printed": _count(rows, lambda r: bool(r.why_not)),
+        "not to be decided from what is printed": _count(
+            rows, lambda r: r.why_not not in ("", ALONE)
+        ),
+        "without a second arm to compare with": _count(rows, lambda r: r.why_not == ALONE),
     }
-    parts = [f"{count} {words}" for words, count in counted.items() if count]
-    return f"Of {len(rows)} row{'s' if len(rows) != 1 else ''}: {'; '.join(parts)}."
+    parts = {words: count for words, count in counted.items() if count}
+    if len(parts) == 1:
+        return (
+            f"{'The one row' if len(rows) == 1 else f'All {len(rows)} rows'}: {next(iter(parts))}."
+        )
+    return (
+        f"Of {len(rows)} rows: {'; '.join(f'{count} {words}' for words, count in parts.items())}."
+    )
 
 
 def _count(rows: list[Judged], holds: Any) -> int:
@@ -126,7 +135,7 @@ def rows_table(audit: Audit, source: str) -> Table:
 
 def _cells(row: Judged, audit: Audit, named: bool) -> list[Cell]:
     title = ", ".join(part for part in row.row.group if part)
-    n = _n(row)
+    n = runs_words(row)
     detail = "never reached" if row.reached is False else ""
     level = row.row.level
     return [
@@ -134,11 +143,9 @@ def _cells(row: Judged, audit: Audit, named: bool) -> list[Cell]:
         Cell(NONE)
         if level is None
         else Cell(f"{level:,}", kind="bad" if detail else "", sort=float(level), detail=detail),
-        _value(row.row.baseline),
-        _value(row.row.arm),
-        Cell(NONE)
-        if math.isnan(row.difference_percent)
-        else Cell(size(row), sort=row.difference_percent, detail=_as_printed(row)),
+        value_cell(row.row.baseline),
+        value_cell(row.row.arm),
+        difference_cell(row),
         Cell(n),
         Cell(NONE)
         if math.isnan(row.half_width_percent[0])
@@ -147,6 +154,19 @@ def _cells(row: Judged, audit: Audit, named: bool) -> list[Cell]:
         Cell(can(row, audit) or NONE),
         Cell(cannot(row, audit) or NONE),
     ]
+
+
+def difference_cell(row: Judged) -> Cell:
+    """The difference as printed, or as the printed values give it."""
+    if math.isnan(row.difference_percent):
+        return Cell(NONE)
+    return Cell(size(row), sort=row.difference_percent, detail=_as_printed(row))
+
+
+def level_words(row: Judged) -> str:
+    """The row's names and its level."""
+    title = ", ".join(part for part in row.row.group if part)
+    return f"{title}, {row.row.where}" if title else row.row.where
 
 
 def _verdict(row: Judged) -> Cell:
@@ -166,7 +186,8 @@ def _as_printed(row: Judged) -> str:
     return ""
 
 
-def _value(arm: Arm | None) -> Cell:
+def value_cell(arm: Arm | None) -> Cell:
+    """The printed value of an arm, or its printed runs."""
     if arm is None:
         return Cell(NONE)
     if arm.center is not None:
@@ -174,7 +195,8 @@ def _value(arm: Arm | None) -> Cell:
     return Cell(" / ".join(printed.text for printed in arm.repeats), sort=arm.value)
 
 
-def _n(row: Judged) -> str:
+def runs_words(row: Judged) -> str:
+    """How many runs stand behind either arm."""
     counts = [arm.n for arm in (row.row.baseline, row.row.arm) if arm is not None]
     words = [NONE if n is None else f"{n:,}" for n in counts]
     return words[0] if len(set(words)) == 1 else " and ".join(words) or NONE
