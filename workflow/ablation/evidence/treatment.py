@@ -80,7 +80,7 @@ def outcome(
     if untold:
         names = " and ".join(row.setting for row in untold)
         why = "; ".join(row.text for row in untold)
-        return UNTOLD, f"cannot be told from the log whether {names} took effect ({why})"
+        return UNTOLD, f"it cannot be told from the log whether {names} took effect ({why})"
     if rows:
         return PROVED, "; ".join(row.text for row in rows)
     if claim.changed:
