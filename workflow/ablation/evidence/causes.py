@@ -65,6 +65,9 @@ _REPEATED = re.compile(
 )
 _WAITS = re.compile(rf"{_REPEATED.pattern}|waiting for baton")
 _MISSING = re.compile(r"(lib[\w.+-]+\.so[\w.]*): cannot open shared object file")
+_NUMBERS = re.compile(r"0x[0-9a-f]+|\d+")
+# Lines outside of tracebacks that are tried on each class, and the length of a line that still tells something.
+_MOST_LINES, _MOST_LETTERS = 2_000, 4_000
 # Exceptions that tell what was met and not what was wrong; lines of these classes before them say why.
 _VAGUE = {
     "collective", "runtime-call", "worker-timeout", "aiter-refused", "kernel-refused",
@@ -151,7 +154,8 @@ def classify(
     text = lived(log)
     stage = reached(text, loaded=loaded)
     ready = _READY.search(text)
-    lines = split_lines(text[ready.end() :] if ready else text)
+    own = text[ready.end() :] if ready else text
+    lines = [line[:_MOST_LETTERS] for line in split_lines(own)]
     found = _found(lines, stage, ended)
     where = _crash(found, lines)
     line = " ".join(found.line.split())[:300] + (f" in {where.frame[:120]}" if where else "")
@@ -176,11 +180,7 @@ def _found(lines: list[str], stage: str, ended: Mapping[str, Any] | None) -> _Fo
     """What ended the server. `lines`: its log since it was ready, or all of it."""
     raised, used = tracebacks("\n".join(lines))
     own, others, late = _roots(raised, lines)
-    outside = [
-        (number, plain(line))
-        for number, line in enumerate(lines)
-        if number not in used and _tells(line)
-    ]
+    outside = _outside(lines, used)
     near = {number: frames(lines, number) for number, line in outside if "LLVM ERROR" in line}
     killed = next((number for number, line in outside if _KILLS.search(line)), None)
     if own and killed is not None and killed < own.start:
@@ -210,6 +210,24 @@ def _found(lines: list[str], stage: str, ended: Mapping[str, Any] | None) -> _Fo
             return _Found(UNKNOWN, one.headline, one)
     errors = [line for _, line in outside if _ERROR.search(line)]
     return _Found(UNKNOWN, errors[-1][-300:] if errors else "")
+
+
+def _outside(lines: list[str], used: set[int]) -> list[tuple[int, str]]:
+    """Numbers and texts of lines outside of any traceback that may tell of a failure.
+
+    Of lines that differ in numbers only, as a verbose library writes them by the hundred thousand, the first and
+    the last; of many, the last.
+    """
+    first: dict[str, tuple[int, str]] = {}
+    last: dict[str, tuple[int, str]] = {}
+    for number, line in enumerate(lines):
+        if number in used or not _tells(line):
+            continue
+        said = plain(line)
+        shape = _NUMBERS.sub("0", said[:200])
+        first.setdefault(shape, (number, said))
+        last[shape] = (number, said)
+    return sorted({*first.values(), *last.values()})[-_MOST_LINES:]
 
 
 def _roots(

@@ -66,7 +66,8 @@ UNSUPPORTED: tuple[FailureClass, ...] = (
     ),
     _class(
         "kernel-unsupported",
-        r"no kernel image|invalid device function|hipErrorNoBinaryForGpu"
+        r"no kernel image|kernel image is invalid|invalid kernel file|hipErrorInvalidImage"
+        r"|invalid device function|hipErrorNoBinaryForGpu"
         r"|Unable to find (?:a )?code object|for GPU arch ?: ?gfx|TensileLibrary"
         r"|unsupported toolchain",
         "a package was built without this GPU's architecture",
