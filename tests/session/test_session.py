@@ -159,7 +159,6 @@ def test_a_treatment_that_did_not_happen_does_not_count(store, tmp_path, require
     assert gate["gate"] == "treatment"
     assert "no line of the server's log matches 'kernel of gold'" in gate["text"]
     assert metadata["usable"] is usable
-    assert gate["observed"] is True
     # Correcting the expression costs no measurement.
     told = replace(plan.plan.sessions[0].claim, evidence="reference server")
     path = tmp_path / "again.parquet"

@@ -118,7 +118,7 @@ class Endpoint:
         """Where its log is, for a message."""
         return "The endpoint's log is with whoever runs it"
 
-    def check_unchanged(self, what: str) -> None:
+    def check_unchanged(self, what: str, *, failed_requests: int = 0) -> None:
         """After a level (`what`): it must still be there, and be the same. Raises ServerError."""
         try:
             self.check()
