@@ -79,7 +79,8 @@ _KERNEL = (
 )
 # A number format that is emulated, or weights turned into another one: the arm's kernel is not what ran.
 _EMULATED = (
-    r"Using ['\"]?EMULATION\b|Using \w*Emulation\w*|[Uu]sing (?:the )?emulation|emulation (?:mode|backend) (?:for|as|is)"
+    r"Using ['\"]?EMULATION\b|Using \w*Emulation\w*|[Uu]sing (?:the )?emulation"
+    r"|emulation (?:mode|backend) (?:for|as|is)"
     r"|[Ss]imulated weight|dequantiz\w+ (?:the )?weights? (?:on the fly|on every|to)|load-time dequant"
     r"|(?:does not|doesn't) (?:support|have) native|[Ww]eight-only \w+ compression will be used"
     r"|activation quantization [^.]* is ignored"
