@@ -242,4 +242,25 @@ MORE = [
 (Worker_TP1 pid=302) ERROR 02-11 09:18:30 [multiproc_executor.py:783] torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2 GiB
 (Worker_TP0 pid=301) ERROR 02-11 09:18:31 [multiproc_executor.py:783] RuntimeError: [../third_party/gloo/gloo/transport/tcp/pair.cc:544] Connection closed by peer [10.0.0.1]:10634
 """+ENGINE_ENDS),
+    ("triton runtime", "runtime-call", "kv_cache", "Triton Error [HIP]", "load order",
+        ROCM_033 + LOADED + hit("RuntimeError: Triton Error [HIP]:  Code: 1, Messsage: invalid argument")),
+    ("triton memory", "out-of-memory", "kv_cache", "Triton Error [CUDA]: out of memory", "gpu-memory-utilization",
+        CUDA + LOADED + hit("RuntimeError: Triton Error [CUDA]: out of memory")),
+    ("nccl peers", "gpu-ipc", "start", "peer access is not supported", "disable-custom-all-reduce",
+        CUDA + hit("torch.distributed.DistBackendError: NCCL error in: x.cpp:94, unhandled cuda error\nncclUnhandledCudaError: Call to "
+            "CUDA function failed.\nLast error:\nCuda failure 'peer access is not supported between these two devices'")),
+    ("experts by weights", "weights-mismatch", "weights", "KeyError: 'layers.0.mlp.experts.w2_weight_scale'", "version of vLLM",
+        ROCM_033 + LOADING + hit("KeyError: 'layers.0.mlp.experts.w2_weight_scale'",
+            frame("vllm/model_executor/models/deepseek_v2.py", "load_weights", "param = params_dict[name]"))),
+    ("inter_dim", "moe-shape", "kv_cache", "Unsupported inter_dim 192", "VLLM_ROCM_USE_AITER_MOE=0",
+        ROCM_033 + LOADED + hit("RuntimeError: Unsupported inter_dim 192, which should be divisible by 128, 256 or 512",
+            frame("aiter/fused_moe_bf16_asm.py", "asm_moe"))),
+    ("xid", "hardware", "under_load", "fallen off the bus", "dmesg",
+        CUDA + SERVED + SERVING + "NVRM: Xid (PCI:0000:4b:00): 79, pid=1, GPU has fallen off the bus.\n"
+        + dead("torch.AcceleratorError: CUDA error: unspecified launch failure")),
+    ("cutlass dsl", "kernel-build", "kv_cache", "DSLRuntimeError: Failed to create dynamic if", "nvidia-cutlass-dsl",
+        CUDA + LOADED + hit("cutlass.base_dsl.common.DSLRuntimeError: DSLRuntimeError: Failed to create dynamic if",
+            frame("vllm/vllm_flash_attn/cute/interface.py", "_flash_attn_fwd"))),
+    ("flashinfer hangs", "jit-lock", "kv_cache", "flashinfer.jit: Loading JIT ops", "stale lock",
+        CUDA + LOADED + "(Worker_TP0 pid=1) 2026-08-14 03:01:21,304 - INFO - flashinfer.jit: Loading JIT ops: sampling\n" + 5 * BROADCAST),
 ]  # fmt: skip

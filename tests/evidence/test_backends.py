@@ -1,3 +1,4 @@
+# ruff: noqa: E501
 """Kernels by component, builds and untuned shapes: each line in the words of the version that prints it."""
 
 import pytest
@@ -124,6 +125,44 @@ def test_what_every_launch_on_rocm_says_of_its_own_candidates_is_no_warning():
     assert warnings(log) == []
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        "Using 'EMULATION' Mxfp4 MoE backend.",
+        "Using OCP_MXQuantizationEmulationTritonExperts MOE backend. This will dequantize weights on the fly and may be slower",
+        "The current platform does not support native MXFP4 computation. Using EmulationMxfp4LinearKernel, with simulated",
+        "NVFP4 linear falling back to the slow and unoptimized emulation backend as no optimized backend is available",
+        "[W4A8 MXFP4+FP8] Aiter Triton kernel not found. Using emulation mode.",
+        "Your GPU does not have native support for FP4 computation but FP4 quantization is being used. Weight-only FP4 "
+        "compression will be used leveraging the Marlin kernel.",
+        "MarlinMxFp4LinearKernel is a weight-only (A16) kernel; the requested activation quantization (fp8) is ignored.",
+        "FlyDSL UltraQuant decode is unavailable (ImportError); using Triton fallback.",
+        "Layer 'a.b' is not supported by AutoAWQMarlin. Falling back to unoptimized AWQ kernels.",
+        "CUDA graph is not supported for mllama on ROCm yet, fallback to the eager mode.",
+        "FlashInfer is not available. Falling back to the PyTorch-native implementation of top-p & top-k sampling.",
+        "[fused_moe] no tuned FlyDSL config for ('gfx950', 256, 16), using heuristic FlyDSL fallback",
+    ],
+)  # fmt: skip
+def test_fallbacks_and_emulation_in_their_phrasings(line):
+    assert fallbacks(f"{INFO}{line}\n") == [line]
+    assert warnings(f"{INFO}{line}\n") == [line]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "Using 'AITER' Mxfp4 MoE backend out of potential backends: ['AITER', 'TRITON', 'EMULATION'].",
+        "Initializing a V1 LLM engine (v0.33.0) with config: model='m', moe_backend='emulation', attention fallback=True",
+        "non-default args: {'moe_backend': 'emulation', 'x': 'Using EMULATION'}",
+        "Pinned memory is not available on this platform; falling back to pageable memory.",
+        "No serialization method found for <class 'x'>. Falling back to pickle.",
+        "Using TRITON_ATTN backend.",
+    ],
+)  # fmt: skip
+def test_what_is_no_fallback_of_a_kernel(line):
+    assert fallbacks(f"{INFO}{line}\n") == []
+
+
 def test_builds_with_their_seconds():
     found = jit(BUILDS)
     assert found["aiter_builds"] == 1
@@ -148,6 +187,31 @@ def test_untuned_shapes_are_counted_once_for_all_workers():
     assert untuned(UNTUNED) == {"shapes": 2, "lines": 6, "vllm": 0}
     default = "WARNING 05-03 17:21:00 [fused_moe.py:1] Using default MoE config. Performance might be sub-optimal!\n"
     assert untuned(default)["vllm"] == 1
+
+
+def test_untuned_shapes_in_the_phrasings_of_aiter():
+    moe = "256, 8192, 4096, 192, 192, 8, Silu, bfloat16, fp8_e4m3fn, fp8_e4m3fn, per_Tensor, True, False)"
+    log = (
+        f"(Worker_TP0 pid=1) [aiter] Fmoe tuning not support for ('gfx950', {moe}\n"
+        f"(Worker_TP0 pid=1) [aiter] [fused_moe] using 2stage default for ({moe}\n"
+        f"(Worker_TP1 pid=2) [aiter] [fused_moe] no tuned FlyDSL config for ('gfx950', {moe}, using heuristic FlyDSL fallback\n"
+        "[aiter] [fused_moe] using 2stage (kernelName1='a', kernelName2='b') for (1, 2)\n"
+        "[aiter] shape is B:1, M:2, N:3, K:4, not found tuned config in CKGEMM, will use default config!\n"
+    )
+    assert untuned(log) == {"shapes": 2, "lines": 4, "vllm": 0}
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "Using default W8A8 Block FP8 kernel config. Performance might be sub-optimal! Config file not found at /x.json",
+        "Using default Mamba SSU config. Performance might be sub-optimal! Config file not found at /x.json",
+        "Using default LoRA kernel configs",
+        "AITER has no tuned indexer top-k kernels for this GPU arch",
+    ],
+)
+def test_kernels_of_vllm_without_a_tuned_configuration(line):
+    assert untuned(f"{INFO}{line}\n")["vllm"] == 1
 
 
 def test_names():

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 
+from ablation.evidence.jit import UNTUNED_AITER
 from ablation.evidence.lines import matching, plain
 
 # `prefill` is that of an MLA model, whose decoding is `attention`.
@@ -81,19 +82,33 @@ _SPARSE_MLA = {"[rocm.py": "ROCM_AITER_MLA_SPARSE", "[cuda.py": "FLASHMLA_SPARSE
 # A CPU worker; for a model without MLA it has one backend only and names it nowhere (platforms/cpu.py).
 _CPU = re.compile(r"\[cpu_worker\.py|\[cpu_model_runner\.py|CPU KV cache size")
 _REFUSED = re.compile(r"Cannot use (\S+) backend")
+# Another kernel than the one asked for or preferred, by any phrasing: vLLM's, AITER's, FlashInfer's.
+_FALL_BACK = r"[Ff](?:all|alls|alling|ell)[ -]?back|unavailable[^.]*[;,] using|not (?:available|found)[.;,] [Uu]sing"
+_KERNEL = (
+    r"backend|[Kk]ernel|[Aa]ttention|MoE|MOE|AITER|[Aa]iter|Triton|Marlin|FlashInfer|FlyDSL|CUTLASS|DeepGEMM|GEMM|emulation"
+    r"|PyTorch|FLA\b|MQA|decode|prefill|all-?reduce|native|eager|implementation"
+)
+# A number format that is emulated, or weights turned into another one: the arm's kernel is not what ran.
+_EMULATED = (
+    r"Using ['\"]?EMULATION\b|Using \w*Emulation\w*|[Uu]sing (?:the )?emulation"
+    r"|emulation (?:mode|backend) (?:for|as|is)"
+    r"|[Ss]imulated weight|dequantiz\w+ (?:the )?weights? (?:on the fly|on every|to)|load-time dequant"
+    r"|(?:does not|doesn't) (?:support|have) native|[Ww]eight-only \w+ compression will be used"
+    r"|activation quantization [^.]* is ignored"
+)
+# A list of candidates names kernels that were not taken.
+_NO_FALLBACK = re.compile(r"LLM engine \(v|non-default args|engine config")
 _FALLBACKS = re.compile(
-    r"Cannot use .* backend|'EMULATION' .*MoE backend|Emulation\w*Experts"
-    r"|using the PyTorch fallback|does not support native MXFP4"
-    r"|(?:backend|kernel|attention|MoE|AITER|aiter).*(?:[Ff]alling back|[Ff]alls back|fallback)"
-    r"|(?:[Ff]alling back|fallback).*(?:backend|kernel|attention|MoE|AITER|aiter|emulation)"
+    rf"Cannot use .* backend|{_EMULATED}|'EMULATION' .*MoE backend|Emulation\w*Experts"
+    rf"|(?:{_KERNEL}).*(?:{_FALL_BACK})|(?:{_FALL_BACK}).*(?:{_KERNEL})"
     r"|using automatic selection for that layer|precluded higher-priority backend"
-    r"|is incompatible with this layer",
+    r"|is incompatible with this layer|is not supported by \w*Marlin\b",
 )
 _OVERRIDES = re.compile(
     r"Found incompatible backend|Overriding with|overrides --[\w-]+-backend|forces .* to use the .* backend"
 )
 _UNKNOWN = re.compile(r"Unknown vLLM environment variable detected: (\w+)")
-_WARNINGS = re.compile(rf"{_UNKNOWN.pattern}|not found tuned config|{_FALLBACKS.pattern}")
+_WARNINGS = re.compile(rf"{_UNKNOWN.pattern}|{UNTUNED_AITER.pattern}|{_FALLBACKS.pattern}")
 
 
 def canonical(name: str) -> str:
@@ -147,8 +162,8 @@ def named_lines(log: str) -> list[str]:
 
 
 def fallbacks(log: str) -> list[str]:
-    """Distinct lines that say that another kernel was taken than the one asked for or preferred."""
-    return matching(log, _FALLBACKS)
+    """Distinct lines that say that another kernel than the preferred one was taken, or an emulation."""
+    return [line for line in matching(log, _FALLBACKS) if not _NO_FALLBACK.search(line)]
 
 
 def overrides(log: str) -> list[str]:
@@ -164,4 +179,4 @@ def unknown_variable(line: str) -> str | None:
 
 def warnings(log: str) -> list[str]:
     """Distinct lines that cast doubt on the treatment."""
-    return matching(log, _WARNINGS)
+    return [line for line in matching(log, _WARNINGS) if not _NO_FALLBACK.search(line)]

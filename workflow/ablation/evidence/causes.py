@@ -190,7 +190,8 @@ def _found(lines: list[str], stage: str, ended: Mapping[str, Any] | None) -> _Fo
         found = _of_lines(outside, stage, near)
     elif found is None or found.kind.id in _VAGUE:
         before = [(number, line) for number, line in outside if number < own.end]
-        found = _of_lines(before, stage, near, _WHY if found else _NOT_ENDS) or found
+        why = _of_further_lines(own, stage) if found else None
+        found = why or _of_lines(before, stage, near, _WHY if found else _NOT_ENDS) or found
     if found is None or found.kind.id == "engine-died":
         for other in (*others, *late):
             found = _of_exception(other, stage) or found
@@ -261,6 +262,12 @@ def _of_exception(raised: Raised | None, stage: str) -> _Found | None:
         if said:
             return _Found(*said[0], one)
     return None
+
+
+def _of_further_lines(raised: Raised, stage: str) -> _Found | None:
+    """The class that says why, of which an exception's further lines speak (NCCL's "Last error:")."""
+    said = [(kind, kind.continues(raised, stage)) for kind in CLASSES if kind.id in _WHY]
+    return next((_Found(kind, line, raised) for kind, line in said if line), None)
 
 
 def _of_lines(

@@ -31,9 +31,17 @@ _AUTOTUNE = re.compile(r"Triton autotuning for function (\S+).*finished after ([
 _COMPILE = re.compile(
     r"torch\.compile (?:takes|took|and initial profiling/warmup run together took) ([\d.]+) s"
 )
-_UNTUNED_AITER = re.compile(r"not found tuned config")
+# aiter/ops/gemm_op_*.py and aiter/tuned_gemm.py; aiter/fused_moe.py in several phrasings of one shape.
+UNTUNED_AITER = re.compile(
+    r"not found tuned config|[Nn]o tuned(?: \w+)? config for|Fmoe tuning not support for"
+    r"|\[fused_moe\] using [\w ]*\bdefault for"
+)
+_MOE_SHAPE = re.compile(
+    r"(?:tuning not support|config|default) for \((?:'gfx\w+', ?)?(.*?)\)(?:,|;|$)"
+)
 _UNTUNED_VLLM = re.compile(
-    r"Using default [\w ]*(?:MoE|GEMM|FP8|SSU|kernel)[\w ]* config.*(?:sub-optimal|might)"
+    r"Using default [\w ]*(?:MoE|GEMM|FP8|SSU|kernel)[\w ]* configs?\b|has no tuned [\w -]+ kernels"
+    r"|default tactic heuristic"
 )
 # Imported with the package itself, also by versions of vLLM whose AITER is off (pull request 32902).
 _ALWAYS = {"module_aiter_enum", "module_aiter_core"}
@@ -101,6 +109,7 @@ def untuned(log: str) -> dict[str, int]:
     shapes: distinct ones that AITER had no tuned configuration for; lines: how often it said so (every worker
     says it); vllm: distinct kernels of vLLM's own without a tuned configuration.
     """
-    aiter = [plain(line) for line in split_lines(log) if _UNTUNED_AITER.search(line)]
+    aiter = [plain(line) for line in split_lines(log) if UNTUNED_AITER.search(line)]
+    shapes = {match.group(1) if (match := _MOE_SHAPE.search(line)) else line for line in aiter}
     own = {plain(line) for line in split_lines(log) if _UNTUNED_VLLM.search(line)}
-    return {"shapes": len(set(aiter)), "lines": len(aiter), "vllm": len(own)}
+    return {"shapes": len(shapes), "lines": len(aiter), "vllm": len(own)}

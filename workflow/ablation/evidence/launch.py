@@ -20,10 +20,19 @@ from ablation.evidence.treatment import treatment
 
 SCHEMA = "ablation.evidence/1"
 MOST_LINES = 60
+INTERRUPTED = ("KeyboardInterrupt", "SystemExit")  # how the errors of a job that was ended begin
 
 
-def collect(log: str, claim: Claim, ended: Mapping[str, Any] | None = None) -> dict[str, Any]:
+def collect(
+    log: str,
+    claim: Claim,
+    ended: Mapping[str, Any] | None = None,
+    *,
+    never_ready: bool = False,
+) -> dict[str, Any]:
     """Parts of launch.json. `ended` is how the server ended (exit.json), where that is known.
+
+    `never_ready` says that the server failed to get ready, which its log alone need not show (a hang).
 
     stages, backends (lines), warnings (lines), treatment   as in launches measured before
     evidence    {"schema", "backends": {component: kernels}, "components": {variable: {"seen", "instead"}}, "arguments":
@@ -31,7 +40,7 @@ def collect(log: str, claim: Claim, ended: Mapping[str, Any] | None = None) -> d
                 launches measured before lack it, or parts of it
     failure     {"id", "words", "remedy", "line", "stage"}, or None
     """
-    failure, kernels = classify(log, ended=ended), untuned(log)
+    failure, kernels = classify(log, ended=ended, known=never_ready), untuned(log)
     log = once(log)
     found = read(log)
     return {
@@ -53,6 +62,12 @@ def collect(log: str, claim: Claim, ended: Mapping[str, Any] | None = None) -> d
         },
         "failure": failure.as_dict() if failure else None,
     }
+
+
+def never_ready(launch: Mapping[str, Any]) -> bool:
+    """Whether a launch's server failed to get ready; one that was interrupted on its way did not fail."""
+    interrupted = str(launch.get("error", "")).startswith(INTERRUPTED)
+    return "error" in launch and "ready_s" not in launch and not interrupted
 
 
 def _components(found: Reading, claim: Claim) -> dict[str, dict[str, list[str]]]:
@@ -82,7 +97,10 @@ def reread(launch: Mapping[str, Any], log: Path, claim: Claim) -> dict[str, Any]
     As it was recorded where its log is gone.
     """
     text = _read(log)
-    return dict(launch) if text is None else dict(launch) | collect(text, claim, launch.get("exit"))
+    if text is None:
+        return dict(launch)
+    found = collect(text, claim, launch.get("exit"), never_ready=never_ready(launch))
+    return dict(launch) | found
 
 
 def rejudge(launch: Mapping[str, Any], log: Path, claim: Claim) -> dict[str, Any]:

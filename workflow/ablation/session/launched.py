@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ablation.evidence import collect
+from ablation.evidence.launch import never_ready
 from ablation.files import write_json
 from ablation.plan.plan import Session
 from ablation.session.endpoint import Endpoint, evidence_of
@@ -102,7 +103,7 @@ def launched(
         raise
     finally:
         if server is not None:
-            record |= _ended(study, session, server, hidden)
+            record |= _ended(study, session, server, hidden, record)
             record["telemetry"] = watch.evidence(server.started) if watch else None
         write_json(folder / LAUNCH_FILE, record)
 
@@ -130,7 +131,11 @@ def _watch(study: Study, session: Session, server: AnyServer, folder: Path) -> W
 
 
 def _ended(
-    study: Study, session: Session, server: AnyServer, hidden: Sequence[str]
+    study: Study,
+    session: Session,
+    server: AnyServer,
+    hidden: Sequence[str],
+    record: Mapping[str, Any],
 ) -> dict[str, Any]:
     """End the server, read its log, and keep the log without secrets."""
     ended = server.stop()
@@ -138,5 +143,5 @@ def _ended(
         found = evidence_of(session.claim)
     else:
         keep_log_without_secrets(server.log_path, hidden)
-        found = collect(server.log(), session.claim, ended)
+        found = collect(server.log(), session.claim, ended, never_ready=never_ready(record))
     return found | launch_record(study, session, server)

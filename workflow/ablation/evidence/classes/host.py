@@ -49,7 +49,8 @@ HOST: tuple[FailureClass, ...] = (
     ),
     _class(
         "no-device",
-        r"No HIP GPUs are available|no ROCm-capable device|hipErrorNoDevice|/dev/(?:kfd|dri)"
+        r"AMDSMI_STATUS_DRIVER_NOT_LOADED"
+        r"|No HIP GPUs are available|no ROCm-capable device|hipErrorNoDevice|/dev/(?:kfd|dri)"
         r"|Could not initialize Tensile host: No devices|HSA_STATUS_ERROR_NOT_INITIALIZED"
         r"|video group membership",
         "no accelerator is visible",

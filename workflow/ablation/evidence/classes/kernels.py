@@ -92,7 +92,7 @@ UNSUPPORTED: tuple[FailureClass, ...] = (
     ),
     _class(
         "moe-shape",
-        r"does not support this GEMM problem|Unsupported kernel config for moe",
+        r"does not support this GEMM problem|Unsupported kernel config for moe|Unsupported inter_dim",
         "AITER's MoE kernels do not support the shape of the experts at this tensor-parallel size",
         "another tensor-parallel size, expert parallelism, or VLLM_ROCM_USE_AITER_MOE=0",
     ),
@@ -176,12 +176,12 @@ FAULTS: tuple[FailureClass, ...] = (
         r"Memory access fault by GPU|HSA_STATUS_ERROR|GPU Hang|hipErrorIllegalAddress"
         r"|ROCm.*page fault|hipErrorLaunchFailure|HW Exception by GPU",
         "a kernel made the GPU fault",
-        "the kernel named before it is the suspect: turn its variable off, or another "
+        "AMD_SERIALIZE_KERNEL=3 names the kernel if the log does not: turn its variable off, or another "
         "version of AITER",
     ),
     _class(
         "runtime-call",
-        r"(?:HIP|CUDA) error: (?:invalid (?:argument|value|device context|context)"
+        r"(?:HIP|CUDA)(?: error:|\]:.*) (?:invalid (?:argument|value|device context|context)"
         r"|initialization error|unknown error|operation not supported|driver shutting down"
         r"|context is destroyed)"
         r"|(?:hip|cuda)Error(?:InvalidValue|InvalidContext|NotInitialized|Deinitialized"

@@ -47,7 +47,7 @@ MEMORY: tuple[FailureClass, ...] = (
     ),
     _class(
         "out-of-memory",
-        r"(?:CUDA|HIP|XPU) out of memory|(?:CUDA|HIP) error: out of memory|OutOfMemoryError"
+        r"(?:CUDA|HIP|XPU) out of memory|(?:CUDA|HIP)(?: error:|\]:.*) out of memory|OutOfMemoryError"
         r"|(?:hip|cuda)ErrorOutOfMemory|hipErrorMemoryAllocation|cudaErrorMemoryAllocation"
         r"|HSA_STATUS_ERROR_OUT_OF_RESOURCES|(?:CU|HIP)\w*_STATUS_ALLOC_FAILED"
         r"|CUBLAS_STATUS_NOT_INITIALIZED|Cuda failure 'out of memory'|Failed to (?:CUDA"
