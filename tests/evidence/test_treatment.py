@@ -108,6 +108,17 @@ def test_each_changed_setting_has_its_row():
     assert found["state"] == "cannot be told"
 
 
+def test_the_studys_own_line_stands_for_the_one_setting_that_no_check_knows():
+    asked = {"evidence": "CPU KV cache"}
+    (row,) = proof(PLAIN, claim(env={"FOO": "1"}, **asked))["settings"]
+    assert row["state"] == "proved"
+    assert "the line that the study asks for is there: CPU KV cache size" in row["text"]
+    # Of two it cannot be told which of them the line shows.
+    found = proof(PLAIN, claim(env={"FOO": "1", "BAR": "1"}, **asked))
+    assert [row["state"] for row in found["settings"]] == ["cannot be told"] * 2
+    assert found["state"] == "proved"
+
+
 @pytest.mark.parametrize(
     ("log", "planned", "refuted"),
     [
