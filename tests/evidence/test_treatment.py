@@ -211,6 +211,17 @@ def test_launches_measured_before_are_compared_by_their_lines():
     assert not differ([old], [dict(old)])
 
 
+def test_what_only_some_launches_kept_is_no_difference():
+    """A launch whose log is gone stands as it was recorded, beside others that were read anew."""
+    new = launch(AMX, claim(), 2)
+    old = launch(AMX, claim(), 1)
+    for part in ("components", "arguments"):
+        del old["evidence"][part]
+    del old["evidence"]["backends"]["prefill"]
+    assert not differ([old], [new])
+    assert differ([old], [launch(MLA, claim(), 3)])
+
+
 def test_a_log_is_read_anew(tmp_path):
     path = tmp_path / "server.log"
     path.write_text(AMX)
