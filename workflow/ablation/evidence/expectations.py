@@ -147,11 +147,11 @@ def _choice(name: str, setting: str, component: str, asked: str, found: Reading)
         hit = wanted in named
     else:
         hit = any(_letters(asked) in _letters(kernel) for kernel in named)
-    used = f"{', '.join(named)} {{}} ({component})"
+    names = ", ".join(named)
     if hit:
-        return Row(name, setting, PROVED, f"{setting}: {used.format('is in use')}")
+        return Row(name, setting, PROVED, f"{setting}: {names} is in use ({component})")
     if named:
-        return Row(name, setting, REFUTED, f"{setting}: {used.format('was used instead')}")
+        return Row(name, setting, REFUTED, f"{setting}: {names} was used instead ({component})")
     return Row(name, setting, UNTOLD, f"{setting}: the server's log names no {component} backend")
 
 
