@@ -68,8 +68,8 @@ def test_a_model_with_mla_shows_which_arm_it_ran(version, on):
         (aiter(0, {"attention-backend": "ROCM_AITER_FA"}), log("0.33.0", 1, see.FA, see.MOE_FP8), "refuted",
          "all the same: AITER"),
         # Nothing set: an image may have set it.
-        (claim(changed=[AITER]), log("0.33.0", 1, see.MLA), "refuted", f"{AITER} not set"),
-        (claim(changed=[AITER]), log("0.33.0", 0, see.MLA), "proved", f"{AITER} not set"),
+        (claim(changed=[AITER]), log("0.33.0", 1, see.MLA), "refuted", f"{AITER} (not set)"),
+        (claim(changed=[AITER]), log("0.33.0", 0, see.MLA), "proved", f"{AITER} (not set)"),
     ],
 )  # fmt: skip
 def test_aiter_as_a_whole(what, text, state, words):

@@ -114,8 +114,11 @@ def test_whether_a_value_is_the_one_that_was_asked_for(asked, told, answer):
         ({"compilation-config.cudagraph_capture_sizes": [1, 2, 4]}, FILLED_UP, "proved", "repeats it"),
         ({"compilation-config": 3}, FILLED_UP, "cannot be told", "cannot be compared"),
         ({"ir-op-priority.rms_norm": ["aiter", "native"]}, FILLED_UP, "proved", "repeats it"),
-        ({"attention-config.backend": "TRITON_ATTN"}, OBJECTS, "proved", "repeats it"),
+        # A configuration is printed whole, whichever of its entries was given.
+        ({"attention-config.flash_attn_version": None}, OBJECTS, "cannot be told", "entries of its own"),
+        ({"attention-config": None}, OBJECTS, "cannot be told", "entries of its own"),
         # A choice of kernels is proved by the kernel, not by the argument.
+        ({"attention-config.backend": "TRITON_ATTN"}, OBJECTS, "cannot be told", "names no attention backend"),
         ({"attention-backend": "FLASH_ATTN"}, "{'attention_backend': 'FLASH_ATTN'}", "cannot be told",
          "names no attention backend"),
     ],
@@ -124,6 +127,30 @@ def test_arguments_that_the_server_repeats(args, text, state, words):
     found = proof(printed(text), claim(args=args))
     assert found["state"] == state
     assert words in found["text"]
+
+
+CPU = "(Worker pid=46) INFO 11-23 03:36:13 [cpu.py:120] Using CPU_MLA backend.\n"
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        {"attention-config.backend": "AMX_MLA"},
+        {"attention-config": {"backend": "AMX_MLA"}},
+        {"attention-config": {"backend": "AMX_MLA", "flash_attn_version": 3}},
+    ],
+)
+def test_a_kernel_asked_for_in_a_configuration_has_to_be_in_use(args):
+    log = printed(str({"attention_config": {"backend": "AMX_MLA", "flash_attn_version": 3}}))
+    assert proof(log + CPU, claim(args=args))["state"] == "refuted"
+    assert proof(log, claim(args=args))["state"] == "cannot be told"
+    assert proof(log + CPU.replace("CPU_MLA", "AMX_MLA"), claim(args=args))["state"] == "proved"
+
+
+def test_a_long_value_does_not_make_a_long_sentence():
+    found = proof("", claim(args={"compilation-config": {"x": "line\n" * 100}}))
+    assert len(found["settings"][0]["setting"]) < 120
+    assert "\n" not in found["text"]
 
 
 def test_without_the_list_no_argument_is_proved():

@@ -108,6 +108,17 @@ def test_each_changed_setting_has_its_row():
     assert found["state"] == "cannot be told"
 
 
+def test_the_studys_own_line_stands_for_the_one_setting_that_no_check_knows():
+    asked = {"evidence": "CPU KV cache"}
+    (row,) = proof(PLAIN, claim(env={"FOO": "1"}, **asked))["settings"]
+    assert row["state"] == "proved"
+    assert "the line that the study asks for is there: CPU KV cache size" in row["text"]
+    # Of two it cannot be told which of them the line shows.
+    found = proof(PLAIN, claim(env={"FOO": "1", "BAR": "1"}, **asked))
+    assert [row["state"] for row in found["settings"]] == ["cannot be told"] * 2
+    assert found["state"] == "proved"
+
+
 @pytest.mark.parametrize(
     ("log", "planned", "refuted"),
     [
@@ -198,6 +209,17 @@ def test_launches_measured_before_are_compared_by_their_lines():
     new = launch(AMX, claim(), 2)
     assert differ([old], [new])
     assert not differ([old], [dict(old)])
+
+
+def test_what_only_some_launches_kept_is_no_difference():
+    """A launch whose log is gone stands as it was recorded, beside others that were read anew."""
+    new = launch(AMX, claim(), 2)
+    old = launch(AMX, claim(), 1)
+    for part in ("components", "arguments"):
+        del old["evidence"][part]
+    del old["evidence"]["backends"]["prefill"]
+    assert not differ([old], [new])
+    assert differ([old], [launch(MLA, claim(), 3)])
 
 
 def test_a_log_is_read_anew(tmp_path):

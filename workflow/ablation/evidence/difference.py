@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from typing import Any
 
 from ablation.evidence.expectations import CHOICES, UNTOLD
@@ -54,10 +54,9 @@ def differ(one: Sequence[Launch], other: Sequence[Launch]) -> bool:
     What comes and goes between launches of one arm is no evidence of a treatment.
     """
     both = (*one, *other)
-    plain = any("evidence" not in launch for launch in both)
-    told = all((launch.get("evidence") or {}).get("arguments") is not None for launch in both)
-    mine = [items(launch, plain=plain, arguments=told) for launch in one]
-    theirs = [items(launch, plain=plain, arguments=told) for launch in other]
+    parts = set.intersection(*(_parts(launch) for launch in both))
+    mine = [items(launch, parts) for launch in one]
+    theirs = [items(launch, parts) for launch in other]
     return bool(_always(mine) - _ever(theirs) or _always(theirs) - _ever(mine))
 
 
@@ -69,24 +68,36 @@ def _ever(launches: list[set[Item]]) -> set[Item]:
     return launches[0].union(*launches[1:])
 
 
-def items(launch: Launch, *, plain: bool = False, arguments: bool = False) -> set[Item]:
+def _parts(launch: Launch) -> set[str]:
+    """What a launch's evidence has: launches measured before lack it, or parts of it."""
+    evidence = launch.get("evidence") or {}
+    kernels = {f"kernels of {component}" for component in evidence.get("backends") or ()}
+    return kernels | {name for name, part in evidence.items() if part is not None}
+
+
+def items(launch: Launch, parts: Set[str]) -> set[Item]:
     """What a log says of the kernels and of what the server was told: (component, name).
 
-    `plain` as launches measured before have it: lines. `arguments`: those that the server repeats count too, but for
-    those that ask for a kernel; whether they got it shows in the kernels.
+    `parts` are those of the evidence that all launches to be compared have; without any, as in launches measured
+    before, the lines that name kernels are taken. The arguments that the server repeats count too, but for those that
+    ask for a kernel: whether they got it shows in the kernels.
     """
-    found = {("line", str(line)) for line in launch.get("backends") or ()} if plain else set()
     evidence = launch.get("evidence") or {}
-    if not plain:
-        for component, names in (evidence.get("backends") or {}).items():
-            found |= {(component, name) for name in names}
-        for variable, told in (evidence.get("components") or {}).items():
+    found: set[Item] = set()
+    if "backends" not in parts:
+        found |= {("line", str(line)) for line in launch.get("backends") or ()}
+    else:
+        for component, names in evidence["backends"].items():
+            if f"kernels of {component}" in parts:
+                found |= {(component, name) for name in names}
+    if "components" in parts:
+        for variable, told in evidence["components"].items():
             found |= {(variable, name) for name in (*told["seen"], *told["instead"])}
-        found |= {("engine", f"{k}={v}") for k, v in (evidence.get("engine") or {}).items()}
-        found |= {
-            ("module", name) for name in (evidence.get("jit") or {}).get("aiter_modules") or ()
-        }
-    if arguments:
+    if "engine" in parts:
+        found |= {("engine", f"{k}={v}") for k, v in evidence["engine"].items()}
+    if "jit" in parts:
+        found |= {("module", name) for name in evidence["jit"].get("aiter_modules") or ()}
+    if "arguments" in parts:
         choices = {name.replace("-", "_") for name in CHOICES}
         found |= {
             ("argument", f"{name}={value}")

@@ -34,6 +34,11 @@ CHOICES = {
     "moe-backend": "moe",
     "linear-backend": "linear",
 }
+# A configuration -> its entries that choose kernels too: `attention-config.backend`, or a mapping with `backend`.
+_CONFIGURATIONS = {
+    "attention-config": {"backend": "attention"},
+    "kernel-config": {"moe_backend": "moe", "linear_backend": "linear"},
+}
 # Argument -> its word in the configuration that the engine prints, where it is printed as it was given.
 _PRINTED = {
     "dtype": "dtype",
@@ -54,7 +59,7 @@ class Row:
 
 
 def findings(found: Reading, claim: Claim) -> list[Row]:
-    """A row for each changed setting.
+    """A row for each changed setting of a launch, and one more where the server is not the planned version.
 
     A variable that this launch leaves unset has none: nothing was asked of it. VLLM_ROCM_USE_AITER is the exception,
     since an image may set it and its kernels are named.
@@ -94,9 +99,14 @@ def _argument(name: str, found: Reading, claim: Claim) -> Row:
     if name == MODEL:
         return _model(found, claim)
     value = claim.args.get(name)
-    setting = f"{name}: {value}" if value is not None else f"{name} not given"
-    if name in CHOICES and _named(value):
-        return _choice(name, setting, CHOICES[name], str(value), found)
+    setting = f"{name}: {_short(value)}" if value is not None else f"{name} (not given)"
+    kernels = _kernels_asked_for(name, value)
+    rows = [_choice(name, setting, component, kernel, found) for component, kernel in kernels]
+    for state in (REFUTED, UNTOLD):
+        if (row := next((row for row in rows if row.state == state), None)) is not None:
+            return row
+    if rows and name.partition(".")[0] not in _CONFIGURATIONS:
+        return rows[0]
     word = _PRINTED.get(name)
     if word in found.engine and value not in (None, "auto"):
         told = found.engine[word]
@@ -104,6 +114,22 @@ def _argument(name: str, found: Reading, claim: Claim) -> Row:
         text = f"{name}: the engine says {word}={told}"
         return Row(name, setting, PROVED if told == asked else REFUTED, text)
     return _repeated(name, value, setting, found)
+
+
+def _kernels_asked_for(name: str, value: ArgValue) -> list[tuple[str, str]]:
+    """(component, kernel) of what an argument asks for by name; none where it asks for none, or for `auto`."""
+    if name in CHOICES:
+        return [(CHOICES[name], str(value))] if _named(value) else []
+    head, _, tail = name.partition(".")
+    given = _nested(tail, value) if tail else value
+    if head not in _CONFIGURATIONS or not isinstance(given, Mapping):
+        return []
+    entries = {str(key).replace("-", "_"): one for key, one in given.items()}
+    return [
+        (component, str(entries[key]))
+        for key, component in _CONFIGURATIONS[head].items()
+        if _named(entries.get(key))
+    ]
 
 
 def _named(value: object) -> bool:
@@ -121,11 +147,11 @@ def _choice(name: str, setting: str, component: str, asked: str, found: Reading)
         hit = wanted in named
     else:
         hit = any(_letters(asked) in _letters(kernel) for kernel in named)
-    used = f"{', '.join(named)} {{}} ({component})"
+    names = ", ".join(named)
     if hit:
-        return Row(name, setting, PROVED, f"{setting}: {used.format('is in use')}")
+        return Row(name, setting, PROVED, f"{setting}: {names} is in use ({component})")
     if named:
-        return Row(name, setting, REFUTED, f"{setting}: {used.format('was used instead')}")
+        return Row(name, setting, REFUTED, f"{setting}: {names} was used instead ({component})")
     return Row(name, setting, UNTOLD, f"{setting}: the server's log names no {component} backend")
 
 
@@ -148,6 +174,9 @@ def _repeated(name: str, value: ArgValue, setting: str, found: Reading) -> Row:
         text = f"{setting}: the server's list of non-default arguments does not name it: it is its default, or unknown"
         return Row(name, setting, UNTOLD, text)
     printed, shown = told[key], _short(told[key])
+    if value is None and isinstance(printed, Mapping):
+        text = f"{setting}: the server repeats {key} with entries of its own"
+        return Row(name, setting, UNTOLD, text)
     if value is None:
         return Row(name, setting, REFUTED, f"{setting}: the server says {key}={shown}")
     answer = repeated.agrees(_nested(tail, value) if tail else value, printed)
@@ -168,7 +197,7 @@ def _nested(path: str, value: ArgValue) -> object:
 
 
 def _short(value: object) -> str:
-    text = value.text if isinstance(value, repeated.Opaque) else str(value)
+    text = " ".join((value.text if isinstance(value, repeated.Opaque) else str(value)).split())
     return text if len(text) <= 80 else f"{text[:77]}..."
 
 
@@ -203,9 +232,8 @@ def _forced(claim: Claim) -> set[str]:
     """Components whose kernel of AITER is asked for by name: it works with the variables at 0 too."""
     asked: list[tuple[str, object]] = [("attention", claim.env.get(ATTENTION_VARIABLE))]
     for name, value in claim.args.items():
-        if name in CHOICES:
-            asked.append((CHOICES[name], value))
-        elif name.partition(".")[0] in ("ir-op-priority", "kernel-config"):
+        asked += _kernels_asked_for(name, value)
+        if name.partition(".")[0] == "ir-op-priority" or "ir_op_priority" in f"{name} {value}":
             asked.append(("norms", value))
     return {component for component, value in asked if "AITER" in str(value).upper()}
 
@@ -232,7 +260,7 @@ def _aiter(found: Reading, claim: Claim) -> Row:
     With it something of AITER is in use, and without it nothing is but what is asked for by name.
     """
     value = claim.env.get(MASTER)
-    setting = f"{MASTER}={value}" if value is not None else f"{MASTER} not set"
+    setting = f"{MASTER}={value}" if value is not None else f"{MASTER} (not set)"
     forced = _forced(claim)
     if is_on(value):
         seen = _of_aiter(found, set())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Literal
 
 from ablation.evidence.claim import Claim
@@ -40,7 +41,7 @@ def treatment(log: str, found: Reading, claim: Claim) -> dict[str, Any]:
     lines = _matching(log, claim.patterns())
     mine = lines.get(claim.evidence or "", [])
     against = lines.get(claim.counter_evidence or "", [])
-    rows = findings(found, claim)
+    rows = _by_evidence(findings(found, claim), claim, mine)
     state, text = outcome(rows, claim, mine, against)
     return {
         "evidence": claim.evidence,
@@ -56,6 +57,20 @@ def treatment(log: str, found: Reading, claim: Claim) -> dict[str, Any]:
         "passed": _PASSED[state],
         "text": text,
     }
+
+
+def _by_evidence(rows: Sequence[Row], claim: Claim, found: Sequence[str]) -> list[Row]:
+    """The rows with the one that no check can tell proved by the line that the study asks for.
+
+    Where several cannot be told, the line is of one of them, and the rows say so.
+    """
+    if [row.state for row in rows].count(UNTOLD) != 1 or not found or claim.evidence_is_inherited:
+        return list(rows)
+    text = f"the line that the study asks for is there: {found[0]}"
+    return [
+        replace(row, state=PROVED, text=f"{row.setting}: {text}") if row.state == UNTOLD else row
+        for row in rows
+    ]
 
 
 def outcome(
