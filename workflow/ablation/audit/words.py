@@ -5,11 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from ablation.audit.judge import Audit, Ends, Group, Judged
+from ablation.audit.judge import Audit, Group, Judged
+from ablation.audit.spread import Ends
 from ablation.statistics.recommendation import levels_words
 
 # More names than this are a count.
 MOST_NAMES = 8
+# As many levels are named one by one.
+MOST_LISTED = 20
 
 
 def size(row: Judged) -> str:
@@ -86,8 +89,10 @@ def these(rows: Sequence[Judged], audit: Audit) -> str:
 
 
 def listed(names: Sequence[object]) -> str:
-    """Every name: nothing is hidden in a range."""
+    """Every name, or the first twenty and how many more: nothing is hidden in a range."""
     words = [str(name) for name in names]
+    if len(words) > MOST_LISTED:
+        words = [*words[: MOST_LISTED - 1], f"{len(words) - MOST_LISTED + 1} more"]
     return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
 
 

@@ -162,7 +162,7 @@ def _theirs(ax: Axes, rows: Sequence[Judged], place: Mapping[int, int]) -> None:
         ax.vlines(x, y - half, y + half, color=INK, linewidth=width, zorder=2)
     never = np.array([row.reached is False for row in rows])
     n = sorted({row.n for row in rows if row.n is not None})
-    count = "not printed" if not n else f"{n[0]}" if len(n) == 1 else f"{n[0]} to {n[-1]}"
+    count = "not printed" if not n else f"= {n[0]}" if len(n) == 1 else f"= {n[0]} to {n[-1]}"
     for some, fill, word in ((~never, INK, ""), (never, "white", ", level never reached")):
         if some.any():
             ax.plot(
@@ -174,5 +174,5 @@ def _theirs(ax: Axes, rows: Sequence[Judged], place: Mapping[int, int]) -> None:
                 color=INK,
                 markerfacecolor=fill,
                 zorder=3,
-                label=f"published, n = {count}{word}",
+                label=f"published, n {count}{word}",
             )
