@@ -9,6 +9,7 @@ from ablation.audit.by_row import can, cannot
 from ablation.audit.statements import statements
 from ablation.report import render_html, render_markdown
 from ablation.report.audit import build_context, tally
+from tests.report.test_report import check
 
 CASES = Path(__file__).parent / "cases"
 PUBLISHED = Path(__file__).parents[2] / "config" / "published"
@@ -138,6 +139,7 @@ def test_the_page_says_it_and_what_comes_in_stays_text(tmp_path):
     path.write_text(f'# title: {ATTACK}\nmodel,baseline_tok_s,arm_tok_s\n"{ATTACK}",100,101\n')
     context = build_context(audited(path), "t.csv")
     html, markdown = render_html(context), render_markdown(context)
+    check(html)
     assert "<script>alert" not in html
     assert "<script" not in markdown
     for text in (html, markdown):
