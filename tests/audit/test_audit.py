@@ -152,3 +152,13 @@ def test_a_table_of_thousands_of_rows_says_so_in_sentences_that_can_be_read(tmp_
     assert max(len(statement.text) for statement in said_) < 1000
     (never, *_) = (s for s in said_ if s.topic == "reach")
     assert "and 2971 more were never reached" in never.text
+
+
+def test_unequal_n_stands_with_the_arm_that_it_belongs_to(tmp_path):
+    path = tmp_path / "t.csv"
+    path.write_text("concurrency,off,on\n1,100.0/102.0/99.0/101.0/103.0/98.0,110.0/118.0/104.0\n")
+    off, on = np.log([100, 102, 99, 101, 103, 98]), np.log([110, 118, 104])
+    limits = stats.ttest_ind(on, off, equal_var=False).confidence_interval(0.95)
+    (row,) = audit(read_published(path)).rows
+    half = 50 * (limits.high - limits.low)
+    assert row.half_width_percent == pytest.approx((half, half), rel=1e-9)

@@ -146,3 +146,10 @@ def test_the_page_says_it_and_what_comes_in_stays_text(tmp_path):
         assert "The one row: not to be decided from what is printed" in text
         assert "no concurrency is printed" in text
         assert "factor" not in text.split("What this table supports")[0].split("<body>")[-1]
+
+
+def test_differences_alone_are_read_as_printed():
+    result = audited(PUBLISHED / "inferencex-1951.csv")
+    assert [row.difference_percent for row in result.rows] == [5.6, 7.1, 6.6, 10.8, 17.5, 4.9]
+    assert "neither the number of runs nor their spread is printed" in texts(result)
+    assert all(row.agrees is None for row in result.rows)

@@ -105,11 +105,12 @@ def _table(name: str, found: Audit) -> str:
     text += f"\n| row | baseline{unit} | arm{unit} | difference | n | supported | not supported |\n"
     text += "|---|---:|---:|---:|---:|---|---|\n"
     for row in found.rows:
+        shown = difference_cell(row)
         cells = [
             level_words(row),
             value_cell(row.row.baseline).text,
             value_cell(row.row.arm).text,
-            difference_cell(row).text,
+            f"{shown.text} ({shown.detail})" if shown.detail else shown.text,
             runs_words(row),
             can(row, found),
             cannot(row, found),
