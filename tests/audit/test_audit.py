@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from ablation.audit import audit, read_published
+from ablation.audit.judge import audit
+from ablation.audit.read import read_published
 from ablation.audit.spread import welch
 from ablation.audit.statements import statements
 from ablation.audit.table import parse

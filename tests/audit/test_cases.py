@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from ablation.audit import audit, read_published
 from ablation.audit.by_row import can, cannot
+from ablation.audit.judge import audit
+from ablation.audit.read import read_published
 from ablation.audit.statements import statements
 from ablation.report import render_html, render_markdown
 from ablation.report.audit import build_context, tally
@@ -153,3 +154,7 @@ def test_differences_alone_are_read_as_printed():
     assert [row.difference_percent for row in result.rows] == [5.6, 7.1, 6.6, 10.8, 17.5, 4.9]
     assert "neither the number of runs nor their spread is printed" in texts(result)
     assert all(row.agrees is None for row in result.rows)
+
+
+def test_two_rows_are_both():
+    assert tally(case("a2-vllm-54742")) == "Both rows: not to be decided from what is printed."

@@ -1,9 +1,13 @@
 """Which file a page is made of."""
 
+import os
+import subprocess
+import sys
+
 import pytest
 
-from ablation.audit import AuditError
 from ablation.audit.places import given_table, name_of, source_of, table_of, targets_of
+from ablation.audit.table import AuditError
 from ablation.places import HOME
 
 
@@ -45,3 +49,14 @@ def test_what_names_no_file_is_refused(value, message, tmp_path, monkeypatch):
 
 def test_nothing_given_is_nothing_refused():
     assert given_table(None) is None
+
+
+def test_the_rule_files_need_neither_numpy_nor_pandas_for_it():
+    code = (
+        "import sys, ablation.audit.places; print({'numpy', 'pandas', 'scipy'} & set(sys.modules))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True,
+        env=os.environ | {"PYTHONPATH": str(HOME / "workflow")},
+    )  # fmt: skip
+    assert done.stdout.strip() == "set()"

@@ -5,10 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from ablation.audit import AuditError, audit, read_published
 from ablation.audit.columns import column
+from ablation.audit.judge import audit
+from ablation.audit.read import read_published
 from ablation.audit.statements import statements
-from ablation.audit.table import parse
+from ablation.audit.table import AuditError, parse
 from ablation.report import render_markdown
 from ablation.report.audit import build_context
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from ablation.audit import read_published
+from ablation.audit.read import read_published
 from ablation.figures import published
 from ablation.statistics import PRIMARY, compare
 from tests.figures.drawn import PUBLISHED, words

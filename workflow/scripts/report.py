@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from ablation.audit import audit, read_published
+from ablation.audit.judge import audit
+from ablation.audit.read import read_published
 from ablation.job import job
 from ablation.places import here_or_home
 from ablation.plan.plan import read_plan

@@ -78,11 +78,7 @@ def name_of(row: Judged, audit: Audit) -> str:
 def these(rows: Sequence[Judged], audit: Audit) -> str:
     """Rows of a table, by name or by number."""
     if len(rows) == len(audit.rows):
-        return (
-            "The one row"
-            if len(rows) == 1
-            else f"{'Both' if len(rows) == 2 else f'All {len(rows)}'} rows"
-        )
+        return {1: "The one row", 2: "Both rows"}.get(len(rows), f"All {len(rows)} rows")
     if len(rows) > MOST_NAMES:
         return f"{len(rows)} of {len(audit.rows)} rows"
     return listed([name_of(row, audit) for row in rows])

@@ -10,8 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from pandas import DataFrame
 
-from ablation.audit import PublishedTable, audit
-from ablation.audit.judge import Group, Judged
+from ablation.audit.judge import Group, Judged, audit
+from ablation.audit.table import PublishedTable
 from ablation.figures.layout import MOST_PANELS, errors, foot, keep, model_title
 from ablation.figures.style import (
     INK,

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ablation.audit import Audit, audit, columns, read_published
+from ablation.audit import columns
 from ablation.audit.by_row import can, cannot
+from ablation.audit.judge import Audit, audit
+from ablation.audit.read import read_published
 from ablation.audit.statements import statements
 from ablation.report.audit import (
     METHOD,
