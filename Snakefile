@@ -27,13 +27,13 @@ include: "workflow/rules/session.smk"
 include: "workflow/rules/run.smk"
 include: "workflow/rules/probe.smk"
 include: "workflow/rules/decide.smk"
-include: "workflow/rules/measure.smk"
 include: "workflow/rules/aggregate.smk"
 include: "workflow/rules/statistics.smk"
 include: "workflow/rules/accuracy.smk"
 include: "workflow/rules/figures.smk"
 include: "workflow/rules/report.smk"
 include: "workflow/rules/export.smk"
+include: "workflow/rules/outcome.smk"
 include: "workflow/rules/compare.smk"
 include: "workflow/rules/audit.smk"
 
@@ -49,3 +49,4 @@ rule report:
         "<results>/report/tidy.parquet",
         "<results>/report/tidy.csv",
         expand("<results>/figures/{figure}.png", figure=FIGURES),
+        "<results>/report/complete",

@@ -12,10 +12,11 @@ from pandas import DataFrame
 from ablation.accuracy.verdicts import carry
 from ablation.audit.judge import Audit
 from ablation.evidence.difference import unchanged
+from ablation.evidence.settled import unproved
 from ablation.figures.registry import FIGURES
 from ablation.plan.plan import Plan
 from ablation.report import accuracy as answers
-from ablation.report import doubt, energy, launch, provenance, results, spread
+from ablation.report import doubt, energy, failures, launch, provenance, results, spread
 from ablation.report.audit import published
 from ablation.report.content import Figure, Section
 from ablation.report.limit import limit, limit_figures
@@ -54,13 +55,20 @@ def build_context(
     plan = planned_blocks(runs, plan)
     comparisons = carry(comparisons, accuracy)
     optional: list[Section | None] = [
+        failures.failures(plan, sessions),
         spread.variability(plan, comparisons, variability) if variability is not None else None,
         spread.early(plan, decisions),
         answers.accuracy(plan, accuracy) if accuracy is not None else None,
         published(audit, audit_source),
     ]
     sections: list[Section] = [
-        results.verdict(plan, runs, comparisons, unchanged(plan, sessions)),
+        results.verdict(
+            plan,
+            runs,
+            comparisons,
+            unchanged(plan, sessions),
+            unproved(sessions, plan.baseline, plan.arm_label),
+        ),
         results.levels(plan, arms, comparisons),
         results.latencies(plan, comparisons),
         results.findings(plan, comparisons),
@@ -75,7 +83,11 @@ def build_context(
         provenance.reproduce(plan, list(figures)),
     ]
     sections[0].items += answers.summary(plan, accuracy)
-    sections[0].sentences += launch.caveat(plan)
+    sections[0].sentences = [
+        *failures.sentences(plan, sessions),
+        *sections[0].sentences,
+        *launch.caveat(plan),
+    ]
     for section in sections:
         section.figures += [
             _figure(plan, name, figures[name], comparisons)

@@ -200,6 +200,14 @@ class Design(Strict):
             "then given and the verdict is withheld."
         ),
     )
+    give_up_after: int = Field(
+        default=2,
+        ge=1,
+        description=(
+            "An arm that has failed so often in the same way is not launched again before the next command, which "
+            "tries again what failed."
+        ),
+    )
     sequential: Sequential | None = Field(
         default=None,
         description=(
@@ -258,7 +266,7 @@ class Server(Settings):
     host: str = Field(
         default="127.0.0.1", description="Address to bind to. Loopback, unless you know why not."
     )
-    port: int | Literal["auto"] = Field(
+    port: Annotated[int, Field(ge=1, le=65535)] | Literal["auto"] = Field(
         default="auto", description="`auto` takes a free port for each launch."
     )
     ready_timeout_s: float = Field(
