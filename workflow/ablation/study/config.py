@@ -9,15 +9,26 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, Literal
 
+from packaging.version import InvalidVersion, Version
 from pydantic import Field, field_validator, model_validator
 
 from ablation.study.accuracy import Accuracy
+from ablation.study.architecture import check_architecture
 from ablation.study.arms import LeaveOneOut, leave_one_out
-from ablation.study.fields import Name, Settings, Strict
+from ablation.study.expressions import check_expression
+from ablation.study.fields import Name, Settings, Strict, Variable
 from ablation.study.gates import Gates, Slo
 from ablation.study.launch import Launch, Process, check_launch
 from ablation.study.telemetry import Telemetry
 from ablation.study.workload import Workload
+
+WEEK_S = 7 * 24 * 3600.0
+# A plan of 100,000 runs takes half a minute and 70 MB; with a thousand blocks an effect of a thousandth is found.
+MOST_BLOCKS, MOST_RUNS = 1000, 100_000
+# Each request in flight has a connection, and Linux gives a client some 28,000 ports (net.ipv4.ip_local_port_range),
+# 64,500 at the most.
+MOST_IN_FLIGHT = 60_000
+_HOST = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]{0,252}[A-Za-z0-9])?")
 
 
 class Arm(Settings):
@@ -51,11 +62,21 @@ class Arm(Settings):
     @classmethod
     def _compiles(cls, pattern: str | None) -> str | None:
         if pattern is not None:
-            try:
-                re.compile(pattern)
-            except re.error as error:
-                raise ValueError(f"not a regular expression: {error}") from error
+            check_expression(pattern)
         return pattern
+
+    def changes(self, other: Arm) -> list[str]:
+        """Names of the settings in which two arms differ; what only names or proves them is none."""
+        return [
+            name
+            for name in ("env", "args", "paths", "url")
+            if getattr(self, name) != getattr(other, name)
+        ]
+
+
+def again_of(baseline: str) -> str:
+    """Name of the arm that `noise_floor` adds."""
+    return f"{baseline}-again"
 
 
 class Factor(Strict):
@@ -94,14 +115,30 @@ class Factor(Strict):
     @model_validator(mode="before")
     @classmethod
     def _add_the_second_baseline(cls, data: Any) -> Any:
-        if not isinstance(data, dict) or data.get("noise_floor") is not True:
+        # What is malformed is left for validation to say. `--config` gives truth as text.
+        if not isinstance(data, dict) or str(data.get("noise_floor")).lower() != "true":
             return data
         arms, baseline = data.get("arms"), data.get("baseline")
-        if not isinstance(arms, dict) or baseline not in arms:
+        if not isinstance(arms, dict) or not isinstance(baseline, str) or baseline not in arms:
             return data
-        again = dict(arms[baseline] or {})
-        again["label"] = f"{again.get('label') or baseline} again (A/A)"
-        return data | {"arms": {**arms, f"{baseline}-again": again}}
+        again = arms[baseline] or {}
+        if not isinstance(again, dict) or again_of(baseline) in arms:
+            return data
+        again = again | {"label": f"{again.get('label') or baseline} again (A/A)"}
+        return data | {"arms": {**arms, again_of(baseline): again}}
+
+    @model_validator(mode="after")
+    def _an_arm_of_the_users_own_is_the_baseline_again(self) -> Factor:
+        again = self.arms.get(again_of(self.baseline))
+        if self.noise_floor and again is not None and self.baseline in self.arms:
+            changes = again.changes(self.arms[self.baseline])
+            if changes:
+                raise ValueError(
+                    f"arms.{again_of(self.baseline)}: noise_floor makes an arm of this name, the baseline a second time, "
+                    f"and here it has another {', '.join(changes)}; give your arm another name, or set noise_floor to "
+                    "false"
+                )
+        return self
 
     @model_validator(mode="after")
     def _baseline_is_an_arm(self) -> Factor:
@@ -119,14 +156,19 @@ class Factor(Strict):
 class Expect(Strict):
     """What the plan's times are computed from. A guess costs nothing but a wrong estimate."""
 
-    start_s: float = Field(default=60, gt=0, description="Seconds from launch to ready.")
+    start_s: float = Field(default=60, gt=0, le=WEEK_S, description="Seconds from launch to ready.")
     stop_s: float = Field(
-        default=5, ge=0, description="Seconds from the stop signal to a free accelerator."
+        default=5,
+        ge=0,
+        le=WEEK_S,
+        description="Seconds from the stop signal to a free accelerator.",
     )
-    output_tok_s: dict[int, float] = Field(
-        default={1: 50.0},
-        min_length=1,
-        description="Output tokens per second expected at some levels; between them the plan interpolates.",
+    output_tok_s: dict[Annotated[int, Field(ge=1)], Annotated[float, Field(ge=0.001, le=1e9)]] = (
+        Field(
+            default={1: 50.0},
+            min_length=1,
+            description="Output tokens per second expected at some levels; between them the plan interpolates.",
+        )
     )
 
 
@@ -136,15 +178,15 @@ class Model(Settings):
     catalogue: Name | None = Field(
         default=None, description="Entry of `config/models.yaml`; the model's own name when absent."
     )
-    path: str | None = Field(
+    path: Annotated[str, Field(min_length=1)] | None = Field(
         default=None,
         description="Folder or hub name given to the server; the catalogue's when absent.",
     )
     arms: list[Name] | None = Field(
         default=None, description="Only these arms, where the catalogue permits more.", min_length=1
     )
-    blocks: int | None = Field(
-        default=None, ge=1, description="Blocks for this model; the design's when absent."
+    blocks: Annotated[int, Field(ge=1, le=MOST_BLOCKS)] | None = Field(
+        default=None, description="Blocks for this model; the design's when absent."
     )
     vocabulary: int | None = Field(
         default=None,
@@ -165,17 +207,20 @@ class Model(Settings):
 class Sequential(Strict):
     """Look while blocks are added, and stop when every level of a model has its verdict."""
 
-    first: int = Field(default=6, ge=3, description="Blocks at the first look.")
-    every: int = Field(default=2, ge=1, description="Blocks between looks.")
+    first: int = Field(default=6, ge=3, le=MOST_BLOCKS, description="Blocks at the first look.")
+    every: int = Field(default=2, ge=1, le=MOST_BLOCKS, description="Blocks between looks.")
 
 
 class Design(Strict):
     """How often, in which order, and what counts as equal."""
 
-    blocks: int = Field(default=6, ge=1, description="Replicates: each launches every arm once.")
-    levels: list[Annotated[int, Field(ge=1)]] = Field(
+    blocks: int = Field(
+        default=6, ge=1, le=MOST_BLOCKS, description="Replicates: each launches every arm once."
+    )
+    levels: list[Annotated[int, Field(ge=1, le=MOST_IN_FLIGHT)]] = Field(
         default=[1, 10, 100],
         min_length=1,
+        max_length=100,
         description="Concurrencies: so many requests are in flight.",
     )
     equivalence_margin_percent: float = Field(
@@ -240,7 +285,16 @@ class Hardware(Strict):
     architecture: str | None = Field(
         default=None, description="`gfx942`, `gfx950`, `sm_90`, `x86_64` ..."
     )
-    gpus: int = Field(default=0, ge=0, description="GPUs of the host.")
+    gpus: int = Field(default=0, ge=0, le=1024, description="GPUs of the host.")
+
+    @model_validator(mode="after")
+    def _architecture_is_the_platforms(self) -> Hardware:
+        if self.architecture is not None:
+            try:
+                check_architecture(self.architecture, self.platform)
+            except ValueError as error:
+                raise ValueError(f"architecture: {error}") from None
+        return self
 
 
 class Server(Settings):
@@ -256,23 +310,24 @@ class Server(Settings):
     )
     python: str = Field(
         default="python3",
+        min_length=1,
         description="Python that has vLLM. A relative path with a slash starts at the workflow's folder.",
     )
     vllm: str = Field(description="Version of vLLM; a launch of another version is refused.")
-    pass_env: list[str] = Field(
+    pass_env: list[Variable] = Field(
         default=[],
         description="Names of variables handed from your shell to the server (tokens!); values are never stored.",
     )
     host: str = Field(
         default="127.0.0.1", description="Address to bind to. Loopback, unless you know why not."
     )
-    port: int | Literal["auto"] = Field(
+    port: Annotated[int, Field(ge=1, le=65535)] | Literal["auto"] = Field(
         default="auto", description="`auto` takes a free port for each launch."
     )
     ready_timeout_s: float = Field(
-        default=1800, gt=0, description="A server not ready by then has failed."
+        default=1800, gt=0, le=WEEK_S, description="A server not ready by then has failed."
     )
-    stop_timeout_s: float = Field(default=60, gt=0, description="From TERM to KILL.")
+    stop_timeout_s: float = Field(default=60, gt=0, le=WEEK_S, description="From TERM to KILL.")
     warm_launch: bool = Field(
         default=False,
         description=(
@@ -281,6 +336,26 @@ class Server(Settings):
             "`store/warm-*` and is no data."
         ),
     )
+
+    @field_validator("vllm")
+    @classmethod
+    def _is_a_version(cls, vllm: str) -> str:
+        try:
+            Version(vllm)
+        except InvalidVersion:
+            raise ValueError(
+                "must be a version such as 0.32.0, as `python -c 'import vllm; print(vllm.__version__)'` prints it"
+            ) from None
+        return vllm
+
+    @field_validator("host")
+    @classmethod
+    def _is_an_address(cls, host: str) -> str:
+        if not _HOST.fullmatch(host):
+            raise ValueError(
+                "must be the name or the IPv4 address of an interface of this host, without a scheme or a port: 127.0.0.1"
+            )
+        return host
 
 
 class Probe(Strict):
@@ -332,6 +407,28 @@ class Study(Strict):
                 if name not in self.models:
                     raise ValueError(
                         f"factor.arms.{arm}.paths: {name!r} is not one of the models {sorted(self.models)}"
+                    )
+        return self
+
+    @model_validator(mode="after")
+    def _is_no_larger_than_a_plan(self) -> Study:
+        blocks = sum(model.blocks or self.design.blocks for model in self.models.values())
+        runs = blocks * len(self.factor.arms) * len(self.design.levels)
+        if runs > MOST_RUNS:
+            raise ValueError(
+                f"design: {runs:,} runs (blocks of all models x arms x levels) are more than the {MOST_RUNS:,} that a plan "
+                "may hold; ask for fewer, or make several studies of it"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _variables_come_from_one_place(self) -> Study:
+        for where, part in settings_of(self).items():
+            for name in self.server.pass_env:
+                if name in part.env:
+                    raise ValueError(
+                        f"{where}.env.{name}: stands under server.pass_env too, and the shell's value would win over "
+                        "this one; take one out"
                     )
         return self
 

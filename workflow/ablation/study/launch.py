@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Discriminator, Field, Tag, field_validator, model_validator
 
 from ablation.study.fields import Settings, Strict
 
@@ -249,7 +249,18 @@ class Endpoint(Strict):
     )
 
 
-Launch = Annotated[Process | Docker | Podman | Endpoint, Field(discriminator="kind")]
+def _kind(launch: Any) -> Any:
+    return launch.get("kind") if isinstance(launch, dict) else getattr(launch, "kind", None)
+
+
+# By a function: a field that pydantic itself tells kinds by cannot have the checks that every field has.
+Launch = Annotated[
+    Annotated[Process, Tag("process")]
+    | Annotated[Docker, Tag("docker")]
+    | Annotated[Podman, Tag("podman")]
+    | Annotated[Endpoint, Tag("endpoint")],
+    Discriminator(_kind),
+]
 
 
 def check_launch(
