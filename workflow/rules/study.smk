@@ -20,6 +20,9 @@ if "study" not in config:
     configfile: f"{workflow.basedir}/config/config.yaml"
 
 
+# `--config audit=path.csv` names a published table (audit.smk) and is no part of a study.
+AUDITED = str(config.pop("audit")) if config.get("audit") is not None else None
+
 CONFIG_FILES = ", ".join(os.path.relpath(path) for path in workflow.configfiles)
 
 try:

@@ -3,9 +3,9 @@
 from pathlib import Path
 
 from ablation.aggregate.aggregate import aggregate
+from ablation.files import write_json
 from ablation.job import job
 from ablation.plan.schedule import Schedule
-from ablation.session.store import write_json
 from ablation.statistics.sequential import decide
 
 if __name__ == "__main__":

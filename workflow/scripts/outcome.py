@@ -1,8 +1,8 @@
 """Say what failed, and fail with it."""
 
-import json
 from pathlib import Path
 
+from ablation.files import read_json
 from ablation.job import job
 from ablation.sitting.failures import check_outcome
 
@@ -10,6 +10,6 @@ if __name__ == "__main__":
     with job(snakemake):
         sittings = snakemake.input.sittings
         check_outcome(
-            [json.loads(Path(path).read_text(encoding="utf-8")) for path in sittings],
+            [read_json(Path(path)) for path in sittings],
             Path(snakemake.output[0]).parent,
         )

@@ -2,11 +2,12 @@
 
 from pathlib import Path
 
+from ablation.files import write_json
 from ablation.job import end_with, job
 from ablation.plan.schedule import Schedule
 from ablation.session.progress import Position, Progress, open_streams
 from ablation.session.server import began, snakemake_ancestors
-from ablation.session.store import Store, write_json
+from ablation.session.store import Store
 from ablation.sitting.measure import run_sitting
 from ablation.sitting.outlook import outlook
 

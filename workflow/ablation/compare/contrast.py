@@ -14,19 +14,18 @@ arm's mean over launches and e = sd / (mean sqrt(n)) (delta method).
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 from pandas import DataFrame
 from scipy import stats
 
 from ablation.compare.finished import Finished
 from ablation.compare.folders import CompareError
+from ablation.files import write_table
 from ablation.statistics import paired, tables
 from ablation.statistics.metrics import METRICS, PRIMARY
 from ablation.statistics.paired import Floats
@@ -239,11 +238,4 @@ def write(table: DataFrame, path: Path, first: Finished, second: Finished) -> No
         "confidence": confidence_of(first, second),
         "margin_percent": margin_of(first, second),
     }
-    payload = {b"ablation": json.dumps(metadata, sort_keys=True).encode()}
-    partial = path.with_name(f".{path.name}.partial")
-    try:
-        whole = tables.to_table(table, ROWS).replace_schema_metadata(payload)
-        pq.write_table(whole, partial, compression="zstd")
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+    write_table(path, tables.to_table(table, ROWS), metadata)

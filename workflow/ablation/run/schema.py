@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +10,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ablation.errors import UserError
+from ablation.files import write_table
+from ablation.run.gate import from_version_1
 
-VERSION = "ablation.run/1"
+VERSION = "ablation.run/2"
+BEFORE = "ablation.run/1"  # gates had "passed", which stood for "not observed" too
 
 
 def _field(name: str, kind: pa.DataType, unit: str, description: str) -> pa.Field:
@@ -76,15 +78,7 @@ def write_run_parquet(path: Path, rows: pa.Table, metadata: dict[str, Any]) -> N
               refused.
     The file is whole or absent.
     """
-    text = json.dumps({**metadata, "schema": VERSION}, sort_keys=True, allow_nan=False)
-    table = rows.cast(RUN).replace_schema_metadata({b"ablation": text.encode()})
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".partial-{os.getpid()}-{path.name}")
-    try:
-        pq.write_table(table, partial, compression="zstd")
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+    write_table(path, rows.cast(RUN), {**metadata, "schema": VERSION})
 
 
 def read_run_parquet(path: Path) -> tuple[pa.Table, dict[str, Any]]:
@@ -107,8 +101,14 @@ def read_run_metadata(path: Path) -> dict[str, Any]:
 
 
 def read_metadata(schema: pa.Schema, path: Path) -> dict[str, Any]:
-    """The metadata inside a schema. Raises RunError where it is none of ours."""
+    """The metadata inside a schema, that of the version before as this one has it. Raises RunError where it is neither.
+
+    `usable` stays as it was judged.
+    """
     metadata: dict[str, Any] = json.loads((schema.metadata or {}).get(b"ablation", b"{}"))
+    if metadata.get("schema") == BEFORE:
+        gates = [from_version_1(gate) for gate in metadata.get("gates", [])]
+        return metadata | {"schema": VERSION, "gates": gates}
     if metadata.get("schema") != VERSION:
         found = metadata.get("schema")
         raise RunError(f"{path}: schema {found!r} where {VERSION!r} is read; {REMEDY}")

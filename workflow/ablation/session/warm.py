@@ -9,7 +9,6 @@ block. A warm launch pays for that before block 1, once for each model and arm o
 from __future__ import annotations
 
 import dataclasses
-import json
 import time
 
 from ablation.client.load import LoadError, ServerDied, drive
@@ -22,7 +21,7 @@ from ablation.session.launcher import AnyServer
 from ablation.session.load import load_spec
 from ablation.session.progress import Progress
 from ablation.session.server import ServerError
-from ablation.session.store import LAUNCH_FILE, Store
+from ablation.session.store import Store
 from ablation.study.config import Study
 
 SCHEMA = "ablation.warm/1"
@@ -78,10 +77,6 @@ def warm_hash(session: Session) -> str:
 
 def is_done(store: Store, launch_id: str, session: Session) -> bool:
     """Whether a warm launch went through all of the session's levels."""
-    try:
-        text = (store.folder / launch_id / LAUNCH_FILE).read_text(encoding="utf-8")
-    except OSError:
-        return False
-    record = json.loads(text)
+    record = store.launch(launch_id)
     wanted = {level.concurrency for level in session.levels}
     return "error" not in record and wanted <= set(record["levels"])

@@ -6,7 +6,6 @@ A table is written beside its place and then moved, and the same rows give the s
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from pandas import DataFrame
+
+from ablation.files import write_table
 
 SCHEMA = "ablation.statistics/1"
 
@@ -144,14 +145,8 @@ def _missing(value: Any) -> bool:
 
 
 def write(frame: DataFrame, schema: pa.Schema, path: Path, **metadata: Any) -> None:
-    """Write the table as parquet: beside its place, then moved there."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        pq.write_table(to_table(frame, schema, **metadata), aside, compression="zstd")
-        os.replace(aside, path)
-    finally:
-        aside.unlink(missing_ok=True)
+    """Write the table as parquet, whole or not at all."""
+    write_table(path, to_table(frame, schema), {"schema": SCHEMA, **metadata})
 
 
 def read(path: Path) -> DataFrame:

@@ -1,4 +1,4 @@
-"""Generates config/README.md, docs/{support,failures}.md and the JSON schemas from their sources: `make docs`."""
+"""Generates config/README.md, some of docs/ and the JSON schemas from their sources: `make docs`."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from ablation.evidence.document import failures_document
+from ablation.report.published import tables_document
 from ablation.study import (
     accuracy,
     arms,
@@ -42,6 +43,7 @@ handy for a variation: a file with nothing but `design: {blocks: 8}` is a valid 
 | `config.yaml` | the default study: runs on any x86-64 machine, without a GPU |
 | `studies/*.yaml` | other studies |
 | `models.yaml` | the support catalogue: what each model permits, why, and who says so |
+| `published/*.csv` | published tables of others, for the audit ([what they support](../docs/published-tables.md)) |
 | `gpus.yaml` | memory, bandwidth, peaks and power of GPUs, for the plan and the roofline |
 
 What decides a measurement (models, arms, workload, levels, blocks, server) is hashed; changing it measures anew, and
@@ -96,6 +98,7 @@ def documents() -> dict[Path, str]:
         ROOT / "config" / "README.md": readme,
         ROOT / "docs" / "support.md": table.support_document(ROOT),
         ROOT / "docs" / "failures.md": failures_document(),
+        ROOT / "docs" / "published-tables.md": tables_document(ROOT),
         schemas / "study.schema.json": _schema(config.Study),
         schemas / "models.schema.json": _schema(catalogue.Catalogue),
     }

@@ -1,0 +1,39 @@
+"""Which file a page of the audit is made of, and which pages there are."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from ablation.places import HOME, here_or_home
+
+PUBLISHED = Path("config") / "published"
+# The name of a table's folder under results/audit/.
+TABLE = r"[A-Za-z0-9][A-Za-z0-9._-]*"
+
+
+def name_of(path: str) -> str:
+    """The name of the folder for a table's file: its stem, with a hyphen for what a path should not hold."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", Path(path).stem).strip("-._") or "table"
+
+
+def table_of(name: str, given: str | None) -> str:
+    """The file behind a page: the one given with ``--config audit=…``, else config/published/NAME.csv."""
+    return str(here_or_home(source_of(name, given)))
+
+
+def source_of(name: str, given: str | None) -> str:
+    """The same file as the page names it, free of the place where the workflow lies."""
+    if given is not None and name_of(given) == name:
+        return given
+    return str(PUBLISHED / f"{name}.csv")
+
+
+def targets_of(given: str | None) -> list[str]:
+    """The page of the given file; without one, the pages of all tables in config/published."""
+    if given is not None:
+        names = [name_of(given)]
+    else:
+        folders = dict.fromkeys((PUBLISHED.resolve(), HOME / PUBLISHED))
+        names = sorted({path.stem for folder in folders for path in folder.glob("*.csv")})
+    return [f"results/audit/{name}/audit.html" for name in names]
