@@ -9,9 +9,11 @@ from __future__ import annotations
 import difflib
 import re
 
-# Of the gfx9 family all that there are: LLVM, "User Guide for AMDGPU Backend", table of processors. Later families grow.
-GFX9 = ("gfx900", "gfx902", "gfx904", "gfx906", "gfx908", "gfx909", "gfx90a", "gfx90c")
-GFX9 += ("gfx940", "gfx941", "gfx942", "gfx950")
+# Of the gfx9 family all that there are (LLVM, "User Guide for AMDGPU Backend", Processors); later families grow.
+GFX9 = (
+    *("gfx900", "gfx902", "gfx904", "gfx906", "gfx908", "gfx909", "gfx90a", "gfx90c"),
+    *("gfx940", "gfx941", "gfx942", "gfx950"),
+)
 _LATER_GFX = re.compile(r"gfx1[0-9][0-9a-f]{2}")
 _SM = re.compile(r"sm_[0-9]{2,3}")
 # What `uname -m` prints on the machines that vLLM has CPU kernels for, or is built on.

@@ -6,151 +6,27 @@ from it (`make docs`), and a test fails when they drift.
 
 from __future__ import annotations
 
-import re
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from packaging.version import InvalidVersion, Version
 from pydantic import Field, field_validator, model_validator
 
 from ablation.study.accuracy import Accuracy
 from ablation.study.architecture import check_architecture
-from ablation.study.arms import LeaveOneOut, leave_one_out
-from ablation.study.expressions import check_expression
-from ablation.study.fields import Name, Settings, Strict, Variable
+from ablation.study.factor import Arm, Factor
+from ablation.study.fields import WEEK_S, Name, Settings, Strict
 from ablation.study.gates import Gates, Slo
-from ablation.study.launch import Launch, Process, check_launch
+from ablation.study.launch import check_launch
+from ablation.study.server import Server
 from ablation.study.telemetry import Telemetry
 from ablation.study.workload import Workload
 
-WEEK_S = 7 * 24 * 3600.0
-# A plan of 100,000 runs takes half a minute and 70 MB; with a thousand blocks an effect of a thousandth is found.
+__all__ = ["Arm", "Factor", "Server", "Study", "settings_of"]
+
+# A plan of 100,000 runs takes half a minute and 70 MB.
 MOST_BLOCKS, MOST_RUNS = 1000, 100_000
 # Each request in flight has a connection, and Linux gives a client some 28,000 ports (net.ipv4.ip_local_port_range),
 # 64,500 at the most.
 MOST_IN_FLIGHT = 60_000
-_HOST = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]{0,252}[A-Za-z0-9])?")
-
-
-class Arm(Settings):
-    """One setting of the factor."""
-
-    label: str | None = Field(default=None, description="How figures and tables name the arm.")
-    evidence: str | None = Field(
-        default=None,
-        description=(
-            "Regular expression that a line of the server's log must match to prove that the treatment took "
-            "effect. What the arm's own settings promise is checked without it: a forced backend must be in use, "
-            "`VLLM_ROCM_USE_AITER` must bring AITER's kernels or keep them out, no variable may be unknown."
-        ),
-    )
-    counter_evidence: str | None = Field(
-        default=None,
-        description="Regular expression that no line of the server's log may match (a fallback, an override).",
-    )
-    paths: dict[Name, str] = Field(
-        default={},
-        description=(
-            "Model -> another folder or hub name for this arm: an FP8 checkpoint against BF16, for example."
-        ),
-    )
-    url: str | None = Field(
-        default=None,
-        description="With `server.launch.kind: endpoint`: where the arm's server is, `http://host:8000`.",
-    )
-
-    @field_validator("evidence", "counter_evidence")
-    @classmethod
-    def _compiles(cls, pattern: str | None) -> str | None:
-        if pattern is not None:
-            check_expression(pattern)
-        return pattern
-
-    def changes(self, other: Arm) -> list[str]:
-        """Names of the settings in which two arms differ; what only names or proves them is none."""
-        return [
-            name
-            for name in ("env", "args", "paths", "url")
-            if getattr(self, name) != getattr(other, name)
-        ]
-
-
-def again_of(baseline: str) -> str:
-    """Name of the arm that `noise_floor` adds."""
-    return f"{baseline}-again"
-
-
-class Factor(Strict):
-    """What is varied."""
-
-    name: Name = Field(
-        description="Name of the factor; `config/models.yaml` states support by this name."
-    )
-    title: str = Field(description="The factor in words.")
-    baseline: Name = Field(description="The arm that the others are compared with.")
-    arms: dict[Name, Arm] = Field(
-        description="The arms by name; two for an A/B study.", min_length=1
-    )
-    noise_floor: bool = Field(
-        default=False,
-        description=(
-            "Launch the baseline a second time in every block, as an arm `{baseline}-again`: the A/A comparison "
-            "that says what launches differ by when nothing was changed."
-        ),
-    )
-    leave_one_out: LeaveOneOut | None = Field(
-        default=None,
-        description=(
-            "Add an arm `{arm}-without-{component}` for each of some variables, with that one off: which component "
-            "of a treatment makes the difference."
-        ),
-    )
-
-    @model_validator(mode="before")
-    @classmethod
-    def _add_leave_one_out_arms(cls, data: Any) -> Any:
-        if not isinstance(data, dict) or not data.get("leave_one_out"):
-            return data
-        return data | {"arms": leave_one_out(data)}
-
-    @model_validator(mode="before")
-    @classmethod
-    def _add_the_second_baseline(cls, data: Any) -> Any:
-        # What is malformed is left for validation to say. `--config` gives truth as text.
-        if not isinstance(data, dict) or str(data.get("noise_floor")).lower() != "true":
-            return data
-        arms, baseline = data.get("arms"), data.get("baseline")
-        if not isinstance(arms, dict) or not isinstance(baseline, str) or baseline not in arms:
-            return data
-        again = arms[baseline] or {}
-        if not isinstance(again, dict) or again_of(baseline) in arms:
-            return data
-        again = again | {"label": f"{again.get('label') or baseline} again (A/A)"}
-        return data | {"arms": {**arms, again_of(baseline): again}}
-
-    @model_validator(mode="after")
-    def _an_arm_of_the_users_own_is_the_baseline_again(self) -> Factor:
-        again = self.arms.get(again_of(self.baseline))
-        if self.noise_floor and again is not None and self.baseline in self.arms:
-            changes = again.changes(self.arms[self.baseline])
-            if changes:
-                raise ValueError(
-                    f"arms.{again_of(self.baseline)}: noise_floor makes an arm of this name, the baseline a second time, "
-                    f"and here it has another {', '.join(changes)}; give your arm another name, or set noise_floor to "
-                    "false"
-                )
-        return self
-
-    @model_validator(mode="after")
-    def _baseline_is_an_arm(self) -> Factor:
-        if self.baseline not in self.arms:
-            raise ValueError(
-                f"baseline: {self.baseline!r} is not one of the arms {sorted(self.arms)}"
-            )
-        if self.leave_one_out is not None and self.leave_one_out.arm not in self.arms:
-            raise ValueError(
-                f"leave_one_out.arm: {self.leave_one_out.arm!r} is not one of the arms {sorted(self.arms)}"
-            )
-        return self
 
 
 class Expect(Strict):
@@ -297,67 +173,6 @@ class Hardware(Strict):
         return self
 
 
-class Server(Settings):
-    """How a server is launched."""
-
-    kind: Literal["vllm", "reference"] = Field(
-        default="vllm",
-        description="`reference` is the simulated server of the tests: its report says SIMULATED.",
-    )
-    launch: Launch = Field(
-        default=Process(),
-        description="Where it comes from: a process of this host, a container, an endpoint. See below.",
-    )
-    python: str = Field(
-        default="python3",
-        min_length=1,
-        description="Python that has vLLM. A relative path with a slash starts at the workflow's folder.",
-    )
-    vllm: str = Field(description="Version of vLLM; a launch of another version is refused.")
-    pass_env: list[Variable] = Field(
-        default=[],
-        description="Names of variables handed from your shell to the server (tokens!); values are never stored.",
-    )
-    host: str = Field(
-        default="127.0.0.1", description="Address to bind to. Loopback, unless you know why not."
-    )
-    port: Annotated[int, Field(ge=1, le=65535)] | Literal["auto"] = Field(
-        default="auto", description="`auto` takes a free port for each launch."
-    )
-    ready_timeout_s: float = Field(
-        default=1800, gt=0, le=WEEK_S, description="A server not ready by then has failed."
-    )
-    stop_timeout_s: float = Field(default=60, gt=0, le=WEEK_S, description="From TERM to KILL.")
-    warm_launch: bool = Field(
-        default=False,
-        description=(
-            "Before the first launch of a model and arm on a host, launch it once and send every level's warm-up "
-            "requests, so that kernels are built and cached before anything is measured. It is kept as "
-            "`store/warm-*` and is no data."
-        ),
-    )
-
-    @field_validator("vllm")
-    @classmethod
-    def _is_a_version(cls, vllm: str) -> str:
-        try:
-            Version(vllm)
-        except InvalidVersion:
-            raise ValueError(
-                "must be a version such as 0.32.0, as `python -c 'import vllm; print(vllm.__version__)'` prints it"
-            ) from None
-        return vllm
-
-    @field_validator("host")
-    @classmethod
-    def _is_an_address(cls, host: str) -> str:
-        if not _HOST.fullmatch(host):
-            raise ValueError(
-                "must be the name or the IPv4 address of an interface of this host, without a scheme or a port: 127.0.0.1"
-            )
-        return host
-
-
 class Probe(Strict):
     """A model and an arm to try with `snakemake probe`."""
 
@@ -416,8 +231,8 @@ class Study(Strict):
         runs = blocks * len(self.factor.arms) * len(self.design.levels)
         if runs > MOST_RUNS:
             raise ValueError(
-                f"design: {runs:,} runs (blocks of all models x arms x levels) are more than the {MOST_RUNS:,} that a plan "
-                "may hold; ask for fewer, or make several studies of it"
+                f"design: {runs:,} runs (blocks of all models x arms x levels) are more than the {MOST_RUNS:,} that a "
+                "plan may hold; ask for fewer, or make several studies of it"
             )
         return self
 

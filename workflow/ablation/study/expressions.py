@@ -21,8 +21,8 @@ def check_expression(pattern: str) -> None:
     """
     if len(pattern) > LONGEST:
         raise ValueError(
-            f"a regular expression of {len(pattern):,} characters; {LONGEST:,} are the most: a few words of the line are "
-            "enough"
+            f"a regular expression of {len(pattern):,} characters; {LONGEST:,} are the most: a few words of the line "
+            "are enough"
         )
     try:
         re.compile(pattern)
@@ -31,7 +31,8 @@ def check_expression(pattern: str) -> None:
         raise ValueError(f"not a regular expression: {error}") from None
     if _repeats_a_repeat(parsed):
         raise ValueError(
-            "repeats a repeat, as (a+)+ does, and would take for ever on some line of a log; write it with one of the two"
+            "repeats a repeat, as (a+)+ does, and would take for ever on some line of a log; write it with one of the "
+            "two"
         )
 
 

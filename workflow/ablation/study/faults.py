@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from types import NoneType, UnionType
-from typing import Any, Union, get_args, get_origin
+from typing import Any, TypeGuard, Union, get_args, get_origin
 
 from annotated_types import MaxLen, MinLen
 from pydantic import BaseModel, ValidationError
@@ -135,7 +135,7 @@ def _choices(annotation: Any) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
     return (annotation,), ()
 
 
-def _is_model(choice: Any) -> bool:
+def _is_model(choice: Any) -> TypeGuard[type[BaseModel]]:
     return isinstance(choice, type) and issubclass(choice, BaseModel)
 
 

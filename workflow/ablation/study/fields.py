@@ -14,17 +14,21 @@ from ablation.study.secrets import refuse_secret_args, secret_name
 from ablation.study.spelling import canonical
 from ablation.study.values import ArgValue
 
+WEEK_S = 7 * 24 * 3600.0  # the longest that anything is waited for
+
 NAME = r"^[a-z0-9][a-z0-9._-]*$"
 # A name is a folder or a part of a file name, which ext4 and xfs let be 255 bytes long; arms are made from two.
 Name = Annotated[str, Field(pattern=NAME, max_length=80)]
 
 VARIABLE = r"^[A-Za-z_][A-Za-z0-9_]*$"
 Variable = Annotated[str, Field(pattern=VARIABLE, max_length=200)]
+MOUNT_PATH = r"^/[^,]*$"
+MountPath = Annotated[str, Field(pattern=MOUNT_PATH)]
 # What a pattern asks for, in words, for messages.
 PATTERNS = {
     NAME: "a name of lower-case letters, digits, dots, dashes and underscores that starts with a letter or a digit",
     VARIABLE: "the name of an environment variable (letters, digits and underscores)",
-    "^/": "an absolute path: it starts with /",
+    MOUNT_PATH: "an absolute path: it starts with /, and has no comma (--mount separates its parts by commas)",
 }
 
 

@@ -51,13 +51,14 @@ def as_written(
     except (OSError, ValueError, yaml.YAMLError, RecursionError):
         return dict(config)
     _lay_over(loose, overrides)
-    if not paths or loose != config:
+    # What the workflow has taken out for itself (an option of `--config`) is no part of the study.
+    if not paths or {key: value for key, value in loose.items() if key in config} != config:
         return dict(config)
     strict: dict[str, Any] = {}
     for path in paths:
         _lay_over(strict, read_yaml(path))
     _lay_over(strict, overrides)
-    return strict
+    return {key: value for key, value in strict.items() if key in config}
 
 
 def _as_snakemake_reads(path: Path) -> dict[str, Any]:

@@ -16,28 +16,19 @@ from pathlib import Path
 SHORTEST = 8
 
 # The last word of a name that holds a secret, or its end where words are written together (PGPASSWORD).
-_ENDINGS = ("TOKEN", "PASSWORD", "PASSWD", "PASSPHRASE", "SECRET", "CREDENTIAL", "CREDENTIALS")
-_ENDINGS += ("APIKEY", "ACCESSKEY", "SECRETKEY", "PRIVATEKEY", "AUTHORIZATION")
+_ENDINGS = (
+    *("TOKEN", "PASSWORD", "PASSWD", "PASSPHRASE", "SECRET", "CREDENTIAL", "CREDENTIALS"),
+    *("APIKEY", "ACCESSKEY", "SECRETKEY", "PRIVATEKEY", "AUTHORIZATION"),
+)
 _ONE_OF_SEVERAL = {"PASS", "PWD", "BEARER"}  # PWD alone is the shell's folder
 _KEYS = {"API", "ACCESS", "SECRET", "PRIVATE", "ENCRYPTION", "SIGNING", "AUTH", "ACCOUNT"}
 _KEYS |= {"STORAGE", "MASTER", "LICENSE", "SSH", "SUBSCRIPTION", "HMAC"}
 # `HF_HUB_DISABLE_IMPLICIT_TOKEN` is a switch; `EOS_TOKEN` and `..._PER_TOKEN` are tokens of a model.
 _SWITCHES = {"DISABLE", "ENABLE", "USE", "ALLOW", "SKIP", "REQUIRE", "IGNORE"}
-_OF_A_MODEL = {
-    "PER",
-    "EOS",
-    "BOS",
-    "PAD",
-    "UNK",
-    "SEP",
-    "CLS",
-    "MASK",
-    "STOP",
-    "SPECIAL",
-    "IMAGE",
-    "VIDEO",
-}
-_OF_A_MODEL |= {"AUDIO", "NEXT", "FIRST", "LAST", "DECODE", "PREFILL", "BONUS", "DRAFT", "PROMPT", "END", "START"}  # fmt: skip
+_OF_A_MODEL = re.compile(
+    "PER|EOS|BOS|PAD|UNK|SEP|CLS|MASK|STOP|START|END|SPECIAL|IMAGE|VIDEO|AUDIO|NEXT|FIRST|LAST|DECODE|PREFILL|BONUS|DRAFT"
+    "|PROMPT"
+)
 _WORD = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+|\d+")
 
 # What a person writes where a secret is asked for and none is needed.
@@ -62,7 +53,7 @@ def secret_name(name: str) -> bool:
     if not words or _SWITCHES & set(words[:-1]):
         return False
     last, before = words[-1], words[-2:-1]
-    if last == "TOKEN" and _OF_A_MODEL & set(before):
+    if last == "TOKEN" and any(map(_OF_A_MODEL.fullmatch, before)):
         return False
     if last.endswith(_ENDINGS) or (before and last in _ONE_OF_SEVERAL):
         return True

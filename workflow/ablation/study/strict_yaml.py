@@ -122,6 +122,7 @@ class _Reader:
             return self._mapping(node, path)
         if isinstance(node, yaml.SequenceNode):
             return [self.value(item, (*path, f"[{i}]")) for i, item in enumerate(node.value)]
+        assert isinstance(node, yaml.ScalarNode)
         return self._scalar(node, path)
 
     def _mapping(self, node: yaml.MappingNode, path: tuple[str, ...]) -> dict[Any, Any]:
@@ -168,11 +169,12 @@ class _Reader:
             return text
         plain = (_PLAIN_INTEGER if kind == "int" else _PLAIN_FLOAT).fullmatch(text)
         if plain is None or len(text) > 40:
+            shown = "it" if any(map(secret_name, path)) else _shown(text)
             raise self._error(
                 node,
                 path,
-                f"{'it' if any(map(secret_name, path)) else _shown(text)} is a number in a form that programs read differently (YAML 1.1 knows octal, base 60 "
-                "and underscores); write plain decimal digits, or put it in quotes to have it as text",
+                f"{shown} is a number in a form that programs read differently (YAML 1.1 knows octal, base 60 and "
+                "underscores); write plain decimal digits, or put it in quotes to have it as text",
             )
         if kind == "int":
             return int(text)
