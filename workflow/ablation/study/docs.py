@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from types import NoneType
-from typing import Any, Literal, get_args, get_origin
 
-from annotated_types import Ge, Gt, Le, Lt, MinLen
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
@@ -23,9 +20,9 @@ from ablation.study import (
     launch,
     table,
     telemetry,
-    values,
     workload,
 )
+from ablation.study.words import limit_words, type_words
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -152,36 +149,7 @@ def _default(field: FieldInfo) -> str:
 
 
 def _type(field: FieldInfo) -> str:
-    limits = []
-    for rule in field.metadata:
-        for kind, sign in ((Ge, "≥"), (Gt, ">"), (Le, "≤"), (Lt, "<")):
-            if isinstance(rule, kind):
-                limits.append(f"{sign} {getattr(rule, kind.__name__.lower()):g}")
-        if isinstance(rule, MinLen):
-            limits.append("not empty")
-    return ", ".join([_words(field.annotation), *limits])
-
-
-def _words(annotation: Any) -> str:
-    """A Python type in the words of somebody who writes YAML."""
-    plain = {str: "text", int: "integer", float: "number", bool: "true or false", Any: "anything"}
-    if annotation in plain:
-        return plain[annotation]
-    origin, inner = get_origin(annotation), get_args(annotation)
-    if origin is Literal:
-        return " or ".join(f"`{value}`" for value in inner)
-    if origin is dict:
-        return f"mapping of {_words(inner[1])}"
-    if origin is list:
-        return f"list of {_words(inner[0])}"
-    if hasattr(annotation, "__metadata__"):
-        return _words(annotation.__origin__)
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation.__name__
-    if annotation == values.ArgValue:
-        return "value"
-    choices = [_words(part) for part in inner if part is not NoneType]
-    return " or ".join(dict.fromkeys(choices)) or "value"
+    return ", ".join([type_words(field.annotation), *limit_words(field.metadata)])
 
 
 if __name__ == "__main__":
