@@ -96,7 +96,7 @@ class Design(Strict):
     levels: list[Annotated[int, Field(ge=1, le=MOST_IN_FLIGHT)]] = Field(
         default=[1, 10, 100],
         min_length=1,
-        max_length=100,
+        max_length=1000,
         description="Concurrencies: so many requests are in flight.",
     )
     equivalence_margin_percent: float = Field(
