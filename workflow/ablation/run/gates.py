@@ -52,7 +52,7 @@ class Thresholds:
     trend_max                 change of throughput over the window, as a fraction of its mean ...
     trend_p                   ... that fails when noise would bring it less often than this
     littles_law_max           output throughput by counting against that by Little's law, as a fraction
-    jit_lines_max             builds and compilations of kernels that the server's log shows in the window
+    jit_lines_max             builds and compilations of kernels in the window, in part or whole, by the server's log
     prefix_cache_hits_max     prompt tokens found in the prefix cache, as a fraction of those looked up
     throttled_max             telemetry samples in the window that show throttling, as a fraction
     """
