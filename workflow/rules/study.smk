@@ -13,6 +13,7 @@ os.environ.update(PYTHONPATH=PACKAGES)
 from ablation.errors import UserError
 from ablation.plan.schedule import Schedule
 from ablation.session.lock import folder_lock
+from ablation.study.load import as_written
 
 # A file given with --configfile stands alone when it names a study; otherwise it is laid over the default.
 if "study" not in config:
@@ -25,7 +26,15 @@ AUDITED = str(config.pop("audit")) if config.get("audit") is not None else None
 
 CONFIG_FILES = ", ".join(os.path.relpath(path) for path in workflow.configfiles)
 
+# The files are read again by the workflow's own reader, and scripts get what it read. The workflow's file lies below
+# those of the command line.
+GIVEN = len(workflow.config_settings.configfiles)
+LAYERS = workflow.configfiles[GIVEN:] + workflow.configfiles[:GIVEN]
+
 try:
+    WRITTEN = as_written(config, map(Path, LAYERS), workflow.config_settings.config)
+    config.clear()
+    config.update(WRITTEN)
     SCHEDULE = Schedule.from_config(config, CONFIG_FILES or "the study")
 except UserError as error:
     raise WorkflowError(str(error)) from None
