@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from ablation.audit import audit, read_published
-from ablation.audit.judge import welch
+from ablation.audit.judge import audit
+from ablation.audit.read import read_published
+from ablation.audit.spread import welch
 from ablation.audit.statements import statements
 from ablation.audit.table import parse
 
@@ -29,7 +30,7 @@ def test_levels_that_the_requests_never_reached(published):
     assert never.levels == [200, 500]
     assert "concurrency 200 and 500 were never reached" in never.text
     assert brief.levels == [50, 100]
-    assert "50 % of the requests at 50, 0 % of the requests at 100" in brief.text
+    assert "50 % of the requests at 50 and 0 % of the requests at 100" in brief.text
     assert same.levels == [100, 200, 500]
     assert "6,682 / 6,663 / 6,676 tok/s are one operating point" in same.text
 
@@ -131,3 +132,34 @@ def test_equality_only_if_quiet():
     )
     (text,) = (s.text for s in said(same, "difference"))
     assert "equality within ±2 % is shown only if the CoV" in text
+
+
+def test_a_median_with_a_spread_has_the_wider_interval_of_a_median(tmp_path):
+    path = tmp_path / "t.csv"
+    text = "concurrency,baseline_{0}_tok_s,arm_{0}_tok_s,n,cov_percent\n1,1000.0,1100.0,3,1.0\n"
+    halves = []
+    for statistic in ("mean", "median"):
+        path.write_text(text.format(statistic))
+        halves.append(audit(read_published(path)).rows[0].half_width_percent[0])
+    # The variance of the median of three normal values is 0.4487 (David and Nagaraja 2003), of their mean 1/3.
+    assert halves[1] / halves[0] == pytest.approx((3 * 0.4487) ** 0.5, rel=1e-3)
+
+
+def test_a_table_of_thousands_of_rows_says_so_in_sentences_that_can_be_read(tmp_path):
+    path = tmp_path / "t.csv"
+    rows = "".join(f"{i},1000,1010,5,10,1\n" for i in range(1, 3001))
+    path.write_text("concurrency,baseline_tok_s,arm_tok_s,n,requests,cov_percent\n" + rows)
+    said_ = statements(audit(read_published(path)))
+    assert max(len(statement.text) for statement in said_) < 1000
+    (never, *_) = (s for s in said_ if s.topic == "reach")
+    assert "and 2971 more were never reached" in never.text
+
+
+def test_unequal_n_stands_with_the_arm_that_it_belongs_to(tmp_path):
+    path = tmp_path / "t.csv"
+    path.write_text("concurrency,off,on\n1,100.0/102.0/99.0/101.0/103.0/98.0,110.0/118.0/104.0\n")
+    off, on = np.log([100, 102, 99, 101, 103, 98]), np.log([110, 118, 104])
+    limits = stats.ttest_ind(on, off, equal_var=False).confidence_interval(0.95)
+    (row,) = audit(read_published(path)).rows
+    half = 50 * (limits.high - limits.low)
+    assert row.half_width_percent == pytest.approx((half, half), rel=1e-9)

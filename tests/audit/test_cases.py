@@ -4,11 +4,13 @@ from pathlib import Path
 
 import pytest
 
-from ablation.audit import audit, read_published
 from ablation.audit.by_row import can, cannot
+from ablation.audit.judge import audit
+from ablation.audit.read import read_published
 from ablation.audit.statements import statements
 from ablation.report import render_html, render_markdown
 from ablation.report.audit import build_context, tally
+from tests.report.test_report import check
 
 CASES = Path(__file__).parent / "cases"
 PUBLISHED = Path(__file__).parents[2] / "config" / "published"
@@ -138,9 +140,21 @@ def test_the_page_says_it_and_what_comes_in_stays_text(tmp_path):
     path.write_text(f'# title: {ATTACK}\nmodel,baseline_tok_s,arm_tok_s\n"{ATTACK}",100,101\n')
     context = build_context(audited(path), "t.csv")
     html, markdown = render_html(context), render_markdown(context)
+    check(html)
     assert "<script>alert" not in html
     assert "<script" not in markdown
     for text in (html, markdown):
         assert "The one row: not to be decided from what is printed" in text
         assert "no concurrency is printed" in text
         assert "factor" not in text.split("What this table supports")[0].split("<body>")[-1]
+
+
+def test_differences_alone_are_read_as_printed():
+    result = audited(PUBLISHED / "inferencex-1951.csv")
+    assert [row.difference_percent for row in result.rows] == [5.6, 7.1, 6.6, 10.8, 17.5, 4.9]
+    assert "neither the number of runs nor their spread is printed" in texts(result)
+    assert all(row.agrees is None for row in result.rows)
+
+
+def test_two_rows_are_both():
+    assert tally(case("a2-vllm-54742")) == "Both rows: not to be decided from what is printed."

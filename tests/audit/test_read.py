@@ -5,10 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from ablation.audit import AuditError, audit, read_published
 from ablation.audit.columns import column
+from ablation.audit.judge import audit
+from ablation.audit.read import read_published
 from ablation.audit.statements import statements
-from ablation.audit.table import parse
+from ablation.audit.table import AuditError, parse
 from ablation.report import render_markdown
 from ablation.report.audit import build_context
 
@@ -248,3 +249,10 @@ def test_a_mutated_table_is_read_or_refused_and_never_a_traceback(seed, tmp_path
     for row in result.rows:
         # Nothing is decided without n, a spread and three runs.
         assert row.verdict == ("", "") or (row.n >= 3 and row.half_width_percent[1] > 0)
+
+
+def test_a_pair_that_lacks_one_run_is_left_out_on_wide_lines_too(tmp_path):
+    text = "pair,off,on\n1,100,105\n2,101,106\n3,150,\n4,102,107\n"
+    (row,) = read(tmp_path, text).rows
+    assert [p.value for p in row.baseline.repeats] == [100, 101, 102]
+    assert (row.arm.n, row.unpaired) == (3, 1)

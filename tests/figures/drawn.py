@@ -9,7 +9,7 @@ from typing import Any
 from matplotlib.figure import Figure
 from pandas import DataFrame
 
-from ablation.audit import read_published
+from ablation.audit.read import read_published
 from ablation.figures.registry import FIGURES, drawing
 from ablation.plan.plan import Plan
 from ablation.run.gate import usable

@@ -1,6 +1,7 @@
 """Every registered figure stands in the report's section that the registry names."""
 
-from ablation.audit import audit, read_published
+from ablation.audit.judge import audit
+from ablation.audit.read import read_published
 from ablation.figures.registry import FIGURES
 from ablation.report import build_context
 from ablation.statistics import compare, summarise

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 import ablation
-from ablation.audit import audit, read_published
+from ablation.audit.judge import audit
+from ablation.audit.read import read_published
 from ablation.figures.registry import FIGURES
 from ablation.report import build_context, render_html, render_markdown
 from ablation.report.content import seconds, significant

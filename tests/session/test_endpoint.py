@@ -93,10 +93,10 @@ def test_a_visit_measures_and_leaves_the_server_running(running, tmp_path):
     metadata = derive_run(store, name, path, study="small", gates=gates, slo=slo)
     judged = {gate["gate"]: gate for gate in metadata["gates"]}
     assert metadata["usable"], metadata["gates"]
-    assert judged["treatment"]["observed"] is False
+    assert judged["treatment"]["state"] == "not observed"
     ((clause,),) = unproved([evidence], "other").values()
     assert clause.startswith("whether the treatment took effect cannot be told (not observable: ")
-    assert judged["jit_in_window"]["text"] == "not observed: no server log"
+    assert judged["jit_in_window"]["text"] == "not observed: there is no server log"
     assert judged["server_counters"]["value"] == 0.0  # by its /metrics
 
 

@@ -170,5 +170,5 @@ def test_a_treatment_that_did_not_happen_does_not_count(store, tmp_path, require
     again = derive_run(store, name, path, study="small", gates=gates, slo=SLO, claim=told)
     assert again["usable"]
     gate = again["gates"][-1]
-    assert (gate["observed"], gate["value"]) == (False, None)
+    assert (gate["state"], gate["value"]) == ("not observed", None)
     assert "cannot be told from the log whether" in gate["text"]

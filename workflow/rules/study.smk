@@ -10,6 +10,7 @@ PACKAGES = str(Path(workflow.basedir) / "workflow")
 sys.path.insert(0, PACKAGES)
 os.environ.update(PYTHONPATH=PACKAGES)
 
+from ablation.audit.places import given_table
 from ablation.errors import UserError
 from ablation.plan.schedule import Schedule
 from ablation.session.lock import folder_lock
@@ -22,7 +23,7 @@ if "study" not in config:
 
 
 # `--config audit=path.csv` names a published table (audit.smk) and is no part of a study.
-AUDITED = str(config.pop("audit")) if config.get("audit") is not None else None
+AUDITED = config.pop("audit", None)
 
 CONFIG_FILES = ", ".join(os.path.relpath(path) for path in workflow.configfiles)
 
@@ -32,6 +33,7 @@ GIVEN = len(workflow.config_settings.configfiles)
 LAYERS = workflow.configfiles[GIVEN:] + workflow.configfiles[:GIVEN]
 
 try:
+    AUDITED = given_table(AUDITED)
     WRITTEN = as_written(config, map(Path, LAYERS), workflow.config_settings.config)
     config.clear()
     config.update(WRITTEN)

@@ -3,7 +3,8 @@
 import sys
 from pathlib import Path
 
-from ablation.audit import audit, read_published
+from ablation.audit.judge import audit
+from ablation.audit.read import read_published
 from ablation.files import write_text
 from ablation.job import job
 from ablation.report import render_html, render_markdown

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from ablation.audit import audit, read_published
+from ablation.audit.judge import audit
+from ablation.audit.read import read_published
 from ablation.files import read_json, write_text
 from ablation.job import job
 from ablation.places import here_or_home

@@ -91,7 +91,7 @@ def _no_verdict(row: Judged, audit: Audit) -> list[str]:
         ]
     if row.why_not == ONE:
         return [
-            f"Whether it would come out again: {runs_of(row)} leaves no spread, so nothing is decided."
+            f"Whether it would come out again: with {runs_of(row)} there is no spread, so nothing is decided."
         ]
     if row.why_not == TWO:
         return [

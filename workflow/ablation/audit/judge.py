@@ -16,15 +16,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy import integrate, stats
+from scipy import stats
 
+from ablation.audit.spread import Ends, compared_by, counts, cov_of, excess, spread_of
 from ablation.audit.table import Arm, Printed, PublishedTable, Row
 from ablation.statistics import paired
 from ablation.statistics.paired import Floats
 from ablation.statistics.power import POWER
 from ablation.statistics.verdict import FEWEST_PAIRS, log_margin, verdicts
 
-Ends = tuple[float, float]
 NAN: Ends = (math.nan, math.nan)
 
 # Requests for each one in flight below which a closed loop is mostly ramp and drain.
@@ -36,14 +36,6 @@ NO_N = "n not printed"
 ONE = "one run"
 TWO = "two runs"
 NO_SPREAD = "no spread"
-
-
-@dataclass(frozen=True)
-class Spread:
-    """Standard error of a log difference and its degrees of freedom, at the smallest and at the largest spread."""
-
-    error: Ends
-    df: Ends
 
 
 @dataclass(frozen=True)
@@ -152,11 +144,11 @@ def _described(row: Row, family: int, alpha: float) -> Judged:
     found = replace(found, why_not=_why_not(found))
     distance = max(abs(x) for x in found.log_difference)
     # Where n is not printed: as if each number were one run.
-    n = _counts(row) or (1, 1)
+    n = counts(row) or (1, 1)
     if distance > 0:
         # Of a median, whose error is larger than that of a mean of the same runs.
         arms = (row.baseline, row.arm)
-        scale = math.sqrt(sum(_excess(arm) / k for arm, k in zip(arms, n, strict=True)))
+        scale = math.sqrt(sum(excess(arm) / k for arm, k in zip(arms, n, strict=True)))
         noise = 100 * distance / (float(stats.norm.isf(alpha / 2)) * scale)
         found = replace(found, noise_cov_percent=noise)
         surely = 0.0 if found.direction_open else min(abs(x) for x in found.log_difference)
@@ -181,7 +173,7 @@ def noise_of(arm: Arm | None, alpha: float) -> tuple[Ends, float] | None:
     The power is that of a t test with the quantiles of the central distribution. None below 3 runs or
     without a spread.
     """
-    cov = _cov(arm) if arm is not None else None
+    cov = cov_of(arm) if arm is not None else None
     if arm is None or cov is None or arm.n is None or arm.n < FEWEST_PAIRS:
         return None
     df, scale = 2 * arm.n - 2, math.sqrt(2 / arm.n)
@@ -190,39 +182,13 @@ def noise_of(arm: Arm | None, alpha: float) -> tuple[Ends, float] | None:
     return half, percent_of((t + float(stats.t.ppf(POWER, df))) * cov[1] * scale)
 
 
-def _counts(row: Row) -> tuple[int, int] | None:
-    """Runs of the baseline and of the arm, where both are known."""
-    if row.baseline is None or row.arm is None or row.baseline.n is None or row.arm.n is None:
-        return None
-    return row.baseline.n, row.arm.n
-
-
 def _why_not(found: Judged) -> str:
-    n = _counts(found.row)
+    n = counts(found.row)
     if n is None:
         return NO_N
     if min(n) < FEWEST_PAIRS:
         return ONE if min(n) == 1 else TWO
     return "" if spread_of(found.row) is not None else NO_SPREAD
-
-
-def _excess(arm: Arm | None) -> float:
-    """By how much the variance of what is printed exceeds that of a mean of as many normal runs.
-
-    1 for a mean. For a median of an odd number, from the density of the middle order statistic (David and
-    Nagaraja 2003, Order Statistics, 2.1); an even number is taken as the next odd one, which is a little more.
-    """
-    if arm is None or arm.statistic != "median" or arm.n is None or arm.n < 3:
-        return 1.0
-    n = min(arm.n | 1, 1001)
-    m = (n - 1) // 2
-    log_ways = math.lgamma(n + 1) - 2 * math.lgamma(m + 1)
-
-    def density(x: float) -> float:
-        tails = stats.norm.logcdf(x) + stats.norm.logsf(x)
-        return x * x * math.exp(log_ways + m * tails + stats.norm.logpdf(x))
-
-    return float(n * integrate.quad(density, -8, 8, points=[0], limit=200)[0])
 
 
 def _between(arm: float, arm_half: float, base: float, base_half: float) -> Ends:
@@ -300,61 +266,6 @@ def _of_percent(printed: Printed) -> Ends:
     return (math.log(low) if low > 0 else -math.inf), math.log(high)
 
 
-def _cov(arm: Arm) -> Ends | None:
-    """The CoV as a fraction, at both ends; never below what rounding alone would scatter. None without a spread."""
-    floor = arm.half_unit / math.sqrt(3) / arm.value
-    if len(arm.repeats) > 1:
-        logs = np.log([p.value for p in arm.repeats])
-        own = max(float(paired.moments(logs).sd[0]), floor)
-        return own, own
-    if arm.cov_percent is None:
-        return None
-    low, high = (max(c / 100, floor) for c in arm.cov_percent)
-    return low, high
-
-
-def spread_of(row: Row) -> Spread | None:
-    """The error of a row's log difference; None where the table prints no spread of both arms."""
-    if row.baseline is None or row.arm is None:
-        return None
-    a, b, n = _cov(row.arm), _cov(row.baseline), _counts(row)
-    if a is None or b is None or n is None or min(n) < 2:
-        return None
-    if row.paired and n[0] == n[1]:
-        low, high = _paired_sd(row, a, b)
-        scale = math.sqrt(n[0])
-        return Spread((low / scale, high / scale), (n[0] - 1.0, n[0] - 1.0))
-    low_end, high_end = (welch(x, y, n[1], n[0]) for x, y in zip(a, b, strict=True))
-    return Spread((low_end[0], high_end[0]), (low_end[1], high_end[1]))
-
-
-def _paired_sd(row: Row, a: Ends, b: Ends) -> Ends:
-    """The standard deviation of the pairs' log ratios: known from printed runs, else between two bounds."""
-    assert row.arm is not None
-    assert row.baseline is not None
-    floor = math.hypot(*(x.half_unit / math.sqrt(3) / x.value for x in (row.arm, row.baseline)))
-    if _runs_in_pairs(row):
-        pairs = zip(row.arm.repeats, row.baseline.repeats, strict=True)
-        own = float(paired.moments(np.log([x.value / y.value for x, y in pairs])).sd[0])
-        return max(own, floor), max(own, floor)
-    nearest = max(0.0, a[0] - b[1], b[0] - a[1])
-    return max(nearest, floor), max(a[1] + b[1], floor)
-
-
-def _runs_in_pairs(row: Row) -> bool:
-    a, b = row.arm, row.baseline
-    return bool(row.paired and a and b and len(a.repeats) == len(b.repeats) > 1)
-
-
-def welch(a: float, b: float, n_a: int, n_b: int) -> tuple[float, float]:
-    """Standard error of a log difference of two means with these CoVs (fractions), and Welch's degrees of freedom."""
-    va, vb = a**2 / n_a, b**2 / n_b
-    if va + vb == 0:
-        return 0.0, float(n_a + n_b - 2)
-    df = (va + vb) ** 2 / (va**2 / (n_a - 1) + vb**2 / (n_b - 1))
-    return math.sqrt(va + vb), df
-
-
 def _judged(rows: Sequence[Judged], less: bool, margin: float, alpha: float) -> list[Judged]:
     """The rows with their verdicts at both ends of the spread; Holm over those that have one."""
     at = [i for i, row in enumerate(rows) if not row.why_not]
@@ -383,7 +294,7 @@ def _judged(rows: Sequence[Judged], less: bool, margin: float, alpha: float) -> 
             rows[i],
             verdict=(found[0][0][k], found[1][0][k]),
             half_width_percent=(float(found[0][1][k]), float(found[1][1][k])),
-            paired_by=_paired_by(rows[i].row),
+            paired_by=compared_by(rows[i].row),
         )
     return judged
 
@@ -394,9 +305,3 @@ def _over(distance: Floats, error: Floats) -> Floats:
     return np.asarray(
         np.where(some, distance / np.where(some, error, 1.0), np.copysign(np.inf, distance))
     )
-
-
-def _paired_by(row: Row) -> str:
-    if not row.paired or row.arm is None or row.baseline is None or row.arm.n != row.baseline.n:
-        return ""
-    return "each pair" if _runs_in_pairs(row) else "the spread of either arm"

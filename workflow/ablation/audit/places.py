@@ -5,11 +5,31 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from ablation.audit.table import AuditError
 from ablation.places import HOME, here_or_home
 
 PUBLISHED = Path("config") / "published"
 # The name of a table's folder under results/audit/.
 TABLE = r"[A-Za-z0-9][A-Za-z0-9._-]*"
+
+
+def given_table(value: object) -> str | None:
+    """The path of ``--config audit=…``, None where it was not given. Raises AuditError where it names no file."""
+    if value is None:
+        return None
+    if not isinstance(value, str) or not value.strip():
+        raise AuditError(
+            f"audit: {value!r} is not a path; name one CSV file, --config audit=table.csv"
+        )
+    if set("{}") & set(value):
+        raise AuditError(
+            f"audit: {value!r} holds a brace, which Snakemake reads as a wildcard; rename the file"
+        )
+    if not here_or_home(value).is_file():
+        raise AuditError(
+            f"audit: there is no file {value!r}; name a CSV file by its path from {Path.cwd()}"
+        )
+    return value
 
 
 def name_of(path: str) -> str:

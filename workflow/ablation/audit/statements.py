@@ -20,6 +20,7 @@ from ablation.audit.judge import (
     noise_of,
 )
 from ablation.audit.words import (
+    MOST_LISTED,
     cov_words,
     levels_of,
     listed,
@@ -244,7 +245,7 @@ def _unreached(group: Group, audit: Audit) -> list[Statement]:
         ]
         text = (
             f"{prefix(group)}a level is full only until the last request is sent, that is for "
-            f"{', '.join(parts)}: mostly ramp and drain."
+            f"{listed(parts)}: mostly ramp and drain."
         )
         said.append(Statement("reach", levels_of(brief), text))
     if never:
@@ -262,7 +263,7 @@ def _one_point(
     if len(same) < 2:
         return []
     base = [row.row.baseline.value for row in same if row.row.baseline is not None]
-    values = " / ".join(f"{value:,.{0 if value >= 1000 else 2}f}" for value in base)
+    values = " / ".join(f"{value:,.{0 if value >= 1000 else 2}f}" for value in base[:MOST_LISTED])
     cov = 100 * float(stats.variation(base, ddof=1))
     text = (
         f"{prefix(group)}{values} {audit.table.unit or 'of the baseline'} are one operating point "

@@ -5,11 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from ablation.audit.judge import Audit, Ends, Group, Judged
+from ablation.audit.judge import Audit, Group, Judged
+from ablation.audit.spread import Ends
 from ablation.statistics.recommendation import levels_words
 
 # More names than this are a count.
 MOST_NAMES = 8
+# As many levels are named one by one.
+MOST_LISTED = 20
 
 
 def size(row: Judged) -> str:
@@ -75,19 +78,17 @@ def name_of(row: Judged, audit: Audit) -> str:
 def these(rows: Sequence[Judged], audit: Audit) -> str:
     """Rows of a table, by name or by number."""
     if len(rows) == len(audit.rows):
-        return (
-            "The one row"
-            if len(rows) == 1
-            else f"{'Both' if len(rows) == 2 else f'All {len(rows)}'} rows"
-        )
+        return {1: "The one row", 2: "Both rows"}.get(len(rows), f"All {len(rows)} rows")
     if len(rows) > MOST_NAMES:
         return f"{len(rows)} of {len(audit.rows)} rows"
     return listed([name_of(row, audit) for row in rows])
 
 
 def listed(names: Sequence[object]) -> str:
-    """Every name: nothing is hidden in a range."""
+    """Every name, or the first twenty and how many more: nothing is hidden in a range."""
     words = [str(name) for name in names]
+    if len(words) > MOST_LISTED:
+        words = [*words[: MOST_LISTED - 1], f"{len(words) - MOST_LISTED + 1} more"]
     return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
 
 

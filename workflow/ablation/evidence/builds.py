@@ -32,22 +32,28 @@ from ablation.evidence.stamps import Line
 
 _ANY = re.compile(
     r"(?:start|finish) build |waiting for baton|broke stale lock|jit build|build jit|import \[|failed !"
-    r"|utotuning|AUTOTUNE|during inference: |torch\.compile |Compiling a graph|^finished after|Built FlyDSL"
+    r"|utotuning|AUTOTUNE|during inference: |torch\.compile |Compiling a graph|finished after|Built FlyDSL"
 )
 _PID = re.compile(r"\bpid=(\d+)")
-_START = re.compile(r"start build \[?([^\]\s,]+)")
-_FINISH = re.compile(r"finish build \[?([^\]\s,]+)\]?(?:, cost ([\d.]+) ?s)?")
-_FAILED = re.compile(
+# Of plain lines. Without brackets only where the line begins so: others may speak of builds, too.
+START = re.compile(
+    r"(?:^|\[aiter\] )start build (?P<path>[^\s\[]+)|start build \[(?P<module>[^\]]+)\]"
+)
+FINISH = re.compile(
+    r"(?:(?:^|\[aiter\] )finish build (?P<path>[^\s,\[]+)|finish build \[(?P<module>[^\]]+)\])"
+    r"(?:, cost (?P<seconds>[\d.]+) ?s)?"
+)
+FAILED = re.compile(
     r"\[aiter\] build \[([^\]]+)\] under .* failed|failed (?:build jit|jit build) \[([^\]]+)\]"
 )
-_IMPORT = re.compile(r"import \[([^\]]+)\] under ")
-_WAIT = re.compile(r"waiting for baton(?: release at (\S+))?")
+IMPORT = re.compile(r"import \[([^\]]+)\] under ")
+WAIT = re.compile(r"waiting for baton(?: release at (\S+))?")
 _STALE = re.compile(r"broke stale lock at (\S+)")
 _FLASHINFER = re.compile(r"\[Autotuner\]: Autotuning process (starts|ends)")
-_TRITON = re.compile(
+TRITON = re.compile(
     r"Triton autotuning for function \w|Autotuning kernel \S+ with config|Autotuning kernel \S+$"
 )
-_TRITON_TIME = re.compile(r"^(?:.* )?finished after ([\d.]+) ?s")
+TRITON_TIME = re.compile(r"^(?:.*Triton autotuning for function \S+ )?finished after ([\d.]+) ?s")
 # Said when it is over; the numbers are its seconds, and their sum counts.
 _OVER = (
     re.compile(r" during inference: \S"),
@@ -62,7 +68,6 @@ _OVER = (
 _SILENCED = {
     "AITER_LOG_LEVEL": (("WARNING", "ERROR"), "AITER's builds"),
     "VLLM_LOGGING_LEVEL": (("ERROR", "CRITICAL", "FATAL"), "vLLM's compilations"),
-    "VLLM_CONFIGURE_LOGGING": (("0",), "vLLM's compilations"),
 }
 
 
@@ -108,14 +113,14 @@ def _builds(lines: Iterable[Line]) -> Iterator[Build]:
             continue
         text, at_s = plain(line.text), line.at_s
         if tuning is not None:
-            if (told := _TRITON_TIME.match(text)) and not _TRITON.search(text):
+            if (told := TRITON_TIME.match(text)) and not TRITON.search(text):
                 yield replace(tuning, begin_s=min(tuning.begin_s, at_s - float(told[1])))
                 tuning = None
                 continue
             yield tuning
             tuning = None
-        if _TRITON.search(text):
-            told = _TRITON_TIME.match(text)
+        if TRITON.search(text):
+            told = TRITON_TIME.match(text)
             tuning = Build(at_s - (float(told[1]) if told else 0.0), at_s, text, may_be_late=True)
             continue
         for pattern in _OVER:
@@ -151,11 +156,13 @@ class _Begun:
                 self.builds.setdefault(("[Autotuner]", pid), Build(at_s, math.inf, text))
             else:
                 yield from self._end("[Autotuner]", pid, at_s, Build(at_s, at_s, text))
-        elif match := _START.search(text):
-            self.builds.setdefault((_module(match[1]), pid), Build(at_s, math.inf, text))
-        elif match := _FINISH.search(text):
-            module = _module(match[1])
-            alone = Build(at_s - float(match[2] or 0.0), at_s, text)
+        elif match := START.search(text):
+            module = module_of(match)
+            self.failed.discard(module)
+            self.builds.setdefault((module, pid), Build(at_s, math.inf, text))
+        elif match := FINISH.search(text):
+            module = module_of(match)
+            alone = Build(at_s - float(match["seconds"] or 0.0), at_s, text)
             if (
                 module in self.failed
             ):  # AITER says that it is finished after it has said that it failed
@@ -163,17 +170,17 @@ class _Begun:
             else:
                 yield from self._end(module, pid, at_s, alone)
             yield from self._end_all(module, at_s, builds=False)
-        elif match := _FAILED.search(text):
-            module = _module(match[1] or match[2])
+        elif match := FAILED.search(text):
+            module = match[1] or match[2]
             if any(key[0] == module for key in self.builds):
                 self.failed.add(module)
                 yield from self._end(module, pid, at_s, Build(at_s, at_s, text))
-        elif match := _WAIT.search(text):
+        elif match := WAIT.search(text):
             self.waits.setdefault((_locked(match[1] or ""), pid), Build(at_s, math.inf, text))
         elif match := _STALE.search(text):
             yield from self._end_all(_locked(match[1]), at_s, builds=False)
-        elif match := _IMPORT.search(text):  # it is there, so it is built, even if nothing said so
-            yield from self._end_all(_module(match[1]), at_s, builds=True)
+        elif match := IMPORT.search(text):  # it is there, so it is built, even if nothing said so
+            yield from self._end_all(match[1], at_s, builds=True)
 
     def unfinished(self) -> Iterator[Build]:
         """What the log never says the end of."""
@@ -198,9 +205,9 @@ class _Begun:
                 yield replace(begun.pop(key), end_s=at_s)
 
 
-def _module(name: str) -> str:
-    """A module by its bare name: some lines have its folder."""
-    return PurePath(name).name
+def module_of(match: re.Match[str]) -> str:
+    """The module that a START or FINISH names, bare: some lines have its folder."""
+    return str(match["module"] or PurePath(match["path"]).name)
 
 
 def _locked(path: str) -> str:

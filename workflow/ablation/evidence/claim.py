@@ -98,9 +98,8 @@ def claim_of(study: Study, entry: Entry, model: str, arm: str) -> Claim:
                 if pattern
             }
         ),
-        evidence_is_inherited=any(
-            factor.arms[one.arm].evidence == settings.evidence for one in left_out
-        ),
+        evidence_is_inherited=settings.evidence is not None
+        and any(factor.arms[one.arm].evidence == settings.evidence for one in left_out),
         left_out=left_out,
         shows_log=not isinstance(study.server.launch, Endpoint),
     )

@@ -16,7 +16,7 @@ from packaging.version import InvalidVersion, Version
 
 from ablation.evidence import repeated
 from ablation.evidence.backends import COMPONENTS, is_cpu, kernel, refused, unknown_variable
-from ablation.evidence.jit import module_of
+from ablation.evidence.jit import loaded_module
 from ablation.evidence.lines import plain
 from ablation.evidence.stamps import split_lines
 
@@ -108,7 +108,7 @@ def read(log: str) -> Reading:
             _add(found.refused, backend)
         elif variable := unknown_variable(line):
             _add(found.unknown, variable)
-        elif module := module_of(line):
+        elif module := loaded_module(line):
             _add(found.modules, module)
         elif _BMM.search(line):
             found.fp8_bmm = True

@@ -42,6 +42,6 @@ def as_paths(files: list[Path]) -> list[Path]:
 
 def published_table(files: list[Path]) -> PublishedTable | None:
     """The published table that the study names; None where it names none."""
-    from ablation.audit import read_published
+    from ablation.audit.read import read_published
 
     return read_published(files[0]) if files else None

@@ -10,8 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from pandas import DataFrame
 
-from ablation.audit import PublishedTable, audit
-from ablation.audit.judge import Group, Judged
+from ablation.audit.judge import Group, Judged, audit
+from ablation.audit.table import PublishedTable
 from ablation.figures.layout import MOST_PANELS, errors, foot, keep, model_title
 from ablation.figures.style import (
     INK,
@@ -162,7 +162,7 @@ def _theirs(ax: Axes, rows: Sequence[Judged], place: Mapping[int, int]) -> None:
         ax.vlines(x, y - half, y + half, color=INK, linewidth=width, zorder=2)
     never = np.array([row.reached is False for row in rows])
     n = sorted({row.n for row in rows if row.n is not None})
-    count = "not printed" if not n else f"{n[0]}" if len(n) == 1 else f"{n[0]} to {n[-1]}"
+    count = "not printed" if not n else f"= {n[0]}" if len(n) == 1 else f"= {n[0]} to {n[-1]}"
     for some, fill, word in ((~never, INK, ""), (never, "white", ", level never reached")):
         if some.any():
             ax.plot(
@@ -174,5 +174,5 @@ def _theirs(ax: Axes, rows: Sequence[Judged], place: Mapping[int, int]) -> None:
                 color=INK,
                 markerfacecolor=fill,
                 zorder=3,
-                label=f"published, n = {count}{word}",
+                label=f"published, n {count}{word}",
             )

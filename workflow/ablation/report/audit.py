@@ -9,7 +9,7 @@ from ablation.audit.by_row import can, cannot
 from ablation.audit.judge import ALONE, Audit, Judged
 from ablation.audit.statements import statements
 from ablation.audit.table import Arm
-from ablation.audit.words import half_words, size
+from ablation.audit.words import half_words, size, these
 from ablation.report.content import NONE, Cell, Column, Section, Table
 from ablation.report.limit import limit
 
@@ -82,9 +82,7 @@ def tally(audit: Audit) -> str:
     }
     parts = {words: count for words, count in counted.items() if count}
     if len(parts) == 1:
-        return (
-            f"{'The one row' if len(rows) == 1 else f'All {len(rows)} rows'}: {next(iter(parts))}."
-        )
+        return f"{these(rows, audit)}: {next(iter(parts))}."
     return (
         f"Of {len(rows)} rows: {'; '.join(f'{count} {words}' for words, count in parts.items())}."
     )

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ablation.audit import Audit, audit, columns, read_published
+from ablation.audit import columns
 from ablation.audit.by_row import can, cannot
+from ablation.audit.judge import Audit, audit
+from ablation.audit.read import read_published
 from ablation.audit.statements import statements
 from ablation.report.audit import (
     METHOD,
@@ -105,11 +107,12 @@ def _table(name: str, found: Audit) -> str:
     text += f"\n| row | baseline{unit} | arm{unit} | difference | n | supported | not supported |\n"
     text += "|---|---:|---:|---:|---:|---|---|\n"
     for row in found.rows:
+        shown = difference_cell(row)
         cells = [
             level_words(row),
             value_cell(row.row.baseline).text,
             value_cell(row.row.arm).text,
-            difference_cell(row).text,
+            f"{shown.text} ({shown.detail})" if shown.detail else shown.text,
             runs_words(row),
             can(row, found),
             cannot(row, found),

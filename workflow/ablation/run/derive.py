@@ -131,10 +131,11 @@ def treatment_gate(launch: dict[str, Any], required: bool) -> dict[str, Any]:
     """Did the server's log show that the arm's treatment took effect?
 
     A treatment that the log refutes fails. One that cannot be told from it was not observed, and the report says so
-    beside the verdict.
+    beside the verdict; but it fails where the study asks for a line of a log that nobody can see (an endpoint's).
     """
     found = launch.get("treatment") or {"passed": None, "text": "the launch left no evidence"}
     shown = found["passed"]
-    passed = None if state_of(found) == UNTOLD else shown is not False or not required
+    untold = state_of(found) == UNTOLD and shown is None
+    passed = None if untold else shown is not False or not required
     value = None if shown is None else float(shown)
     return gate("treatment", passed, value, 1.0 if required else None, found["text"])
