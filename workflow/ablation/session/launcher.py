@@ -15,16 +15,27 @@ from ablation.session.orphans import mark
 from ablation.session.server import Server
 from ablation.study.config import Study
 from ablation.study.launch import Container, Endpoint
+from ablation.study.load import StudyError
+from ablation.study.secrets import SHORTEST, too_short
 
 AnyServer = Server | endpoint.Endpoint
 
 
 def hidden_values(study: Study, shell: Mapping[str, str]) -> list[str]:
-    """Values that must not stand in any file: of `server.pass_env` and the endpoint's key."""
-    names = list(study.server.pass_env)
+    """Texts that must not stand in any file: secrets among the values of `server.pass_env`, and the endpoint's key.
+
+    Raises StudyError where one is too short to be found in a text and no placeholder.
+    """
+    names = {name: "server.pass_env" for name in study.server.pass_env}
     launch = study.server.launch
     if isinstance(launch, Endpoint) and launch.api_key_env:
-        names.append(launch.api_key_env)
+        names[launch.api_key_env] = "server.launch.api_key_env"
+    if short := too_short(names, shell):
+        raise StudyError(
+            f"{names[short[0]]}: the value of {short[0]} has fewer than {SHORTEST} characters: it cannot be taken out of a "
+            f"log without making the log unreadable, and must not stay in it; unset the variable, or, where the server "
+            f"only wants some text, export {short[0]}=EMPTY"
+        )
     return secrets(shell, names)
 
 
