@@ -7,7 +7,8 @@ publication states for each arm (cov_baseline_low_percent, ..., cov_arm_high_per
 The publication's runs are taken as independent launches, the best case for it. A difference of two
 independent means has the log-scale standard error ``sqrt((cov_a^2 + cov_b^2) / n)`` and Welch's degrees
 of freedom (Welch 1947, Biometrika 34, 28-35); everything is computed at both ends of the stated
-range, and verdicts follow the same rule as our own (Holm over the levels, TOST against the margin).
+range. Verdicts follow the same rule as our own (TOST against the margin), but are adjusted over the levels
+by Holm, since a table does not show how its levels correlate.
 """
 
 from __future__ import annotations
