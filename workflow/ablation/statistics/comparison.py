@@ -103,7 +103,10 @@ def _compare(
     words = judged.verdict.ravel()
     size = np.repeat(np.maximum(np.isfinite(judged.p).sum(axis=1), 1), levels)
     each = np.repeat(level_alpha(families, alpha), levels)
-    more = more_blocks(m.mean, m.sd, m.n.astype(np.float64), alpha=each, margin=margin)
+    # A verdict of the primary metric may be open by its looks although it is not by a fixed number of blocks.
+    open_ = (words == INCONCLUSIVE) | (metric.name == PRIMARY)
+    n = np.where(open_, m.n, 0).astype(np.float64)
+    more = more_blocks(m.mean, m.sd, n, alpha=each, margin=margin)
     detectable = np.array([detectable_in_sd(int(n), round(alpha, 12)) for n in m.n])
     fewest = _smaller(cells.fewest[ours], cells.fewest[theirs])
     observations = _smaller(cells.observations[ours], cells.observations[theirs])
