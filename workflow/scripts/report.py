@@ -39,6 +39,7 @@ if __name__ == "__main__":
             tables.read(Path(snakemake.input.comparisons)),
             {Path(path).stem: Path(path) for path in snakemake.input.figures},
             variability=tables.read(Path(snakemake.input.variability)),
+            position=tables.read(Path(snakemake.input.position)),
             decisions=tables.read(Path(snakemake.input.decisions)),
             accuracy=tables.read(Path(snakemake.input.accuracy)),
             probes=[read_json(Path(path)) for path in snakemake.params.probes],

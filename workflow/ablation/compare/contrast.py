@@ -29,7 +29,7 @@ from ablation.files import write_table
 from ablation.statistics import paired, tables
 from ablation.statistics.metrics import METRICS, PRIMARY
 from ablation.statistics.paired import Floats
-from ablation.statistics.verdict import FEWEST_PAIRS, log_margin
+from ablation.statistics.verdict import FEWEST_PAIRS, WITHHELD, log_margin
 
 SCHEMA = "ablation.compare/1"
 KEY = ["model", "metric", "arm", "concurrency"]
@@ -59,7 +59,12 @@ ROWS = pa.schema(
             ("p", pa.float64(), "1", "two-sided Welch test of equal differences"),
             ("p_holm", pa.float64(), "1", "p adjusted over the levels of (model, metric, arm)"),
             ("p_tost_holm", pa.float64(), "1", "two one-sided tests against the margin, adjusted"),
-            ("agreement", pa.string(), "", "differ, agree (within the margin) or not resolved"),
+            (
+                "agreement",
+                pa.string(),
+                "",
+                "differ, agree (within the margin), not resolved, or withheld as a study's verdict is",
+            ),
         )
     ]
 )
@@ -179,9 +184,14 @@ def contrast(first: Finished, second: Finished) -> DataFrame:
             **adjusted,
         }
     )
+    withheld = np.any([both[f"verdict_{side}"] == WITHHELD for side in SIDES], axis=0)
     table["agreement"] = np.select(
-        [enough & (adjusted["p_tost_holm"] < alpha), enough & (adjusted["p_holm"] < alpha)],
-        ["agree", "differ"],
+        [
+            withheld,
+            enough & (adjusted["p_tost_holm"] < alpha),
+            enough & (adjusted["p_holm"] < alpha),
+        ],
+        [WITHHELD, "agree", "differ"],
         "not resolved",
     )
     return DataFrame(table[ROWS.names])

@@ -38,6 +38,7 @@ def build_context(
     figures: Mapping[str, Path],
     *,
     variability: DataFrame | None = None,
+    position: DataFrame | None = None,
     decisions: DataFrame | None = None,
     accuracy: DataFrame | None = None,
     audit: Audit | None = None,
@@ -47,16 +48,18 @@ def build_context(
     """All that the report says. ``figures``: name (as in its file's name) to an SVG or PNG file.
 
     ``runs`` is the aggregate, ``arms`` and ``comparisons`` the statistics' tables (empty ones are
-    fine). ``variability``, ``decisions`` (of a study that may stop early), ``accuracy`` and ``audit``
-    (of a published table, read from ``audit_source``) have sections where they are given. ``probes`` are
-    quoted with the constraints.
+    fine). ``variability`` (with ``position``), ``decisions`` (of a study that may stop early),
+    ``accuracy`` and ``audit`` (of a published table, read from ``audit_source``) have sections where they
+    are given. ``probes`` are quoted with the constraints.
     Verdict first, then the table by level, then everything needed to doubt it.
     """
     plan = planned_blocks(runs, plan)
     comparisons = carry(comparisons, accuracy)
     optional: list[Section | None] = [
         failures.failures(plan, sessions),
-        spread.variability(plan, comparisons, variability) if variability is not None else None,
+        spread.variability(plan, comparisons, variability, position)
+        if variability is not None
+        else None,
         spread.early(plan, decisions),
         answers.accuracy(plan, accuracy) if accuracy is not None else None,
         published(audit, audit_source),

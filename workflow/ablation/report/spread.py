@@ -16,16 +16,20 @@ from ablation.report.content import (
     Table,
     count,
     number,
+    percent_spread,
     spread,
 )
 from ablation.report.results import label, title
 from ablation.statistics.metrics import PRIMARY
 from ablation.statistics.noise import noise_floor
+from ablation.statistics.position import LARGE
 from ablation.statistics.variability import MODE_P
 
 
-def variability(plan: Plan, comparisons: DataFrame, table: DataFrame) -> Section:
-    """Within and between launches, modes, the arms' variances, and the A/A floor."""
+def variability(
+    plan: Plan, comparisons: DataFrame, table: DataFrame, position: DataFrame | None = None
+) -> Section:
+    """Within and between launches, modes, the arms' variances, the A/A floor, and the place in the block."""
     section = Section("variability", "How much do launches differ?")
     if table.empty:
         section.sentences = ["The spread of the launches was not computed."]
@@ -80,7 +84,61 @@ def variability(plan: Plan, comparisons: DataFrame, table: DataFrame) -> Section
             source=f"results/{plan.name}/statistics/variability.parquet",
         )
     )
+    if position is not None and not position.empty:
+        _places(plan, section, position)
     return section
+
+
+def _places(plan: Plan, section: Section, table: DataFrame) -> None:
+    """Does it matter which launch of a block comes first? Added to the section: a sentence, a table, warnings."""
+    alpha, margin = 1 - plan.study.design.confidence, plan.study.design.equivalence_margin_percent
+    section.sentences.append(
+        "Place in the block: launches in each place against the first ones, arms and blocks accounted for "
+        "(Hills and Armitage 1979). The order is random, so an effect of the place widens the intervals; where the "
+        "order was not balanced, it also biases the difference of these blocks, by what the last column says."
+    )
+    rows = []
+    records: list[Any] = table.to_dict("records")
+    for row in records:
+        model, value, p = title(plan, row["model"]), row["difference_percent"], row["p"]
+        large = p < alpha and abs(value) >= LARGE * margin
+        if large:
+            section.items.append(
+                f"{model}: launches in place {row['place']} of a block differ from the first ones by "
+                f"{value:+.2f} % (p {'< 0.001' if p < 0.001 else f'= {p:.3f}'}); in the differences of the arms "
+                f"this is {row['bias_percent']:+.2f} % at most. Look for what the first launch warms up or uses up."
+            )
+        balanced = row["balanced"]
+        rows.append(
+            [
+                Cell(model),
+                count(row["place"]),
+                count(row["n_blocks"]),
+                percent_spread(value, row["low_percent"], row["high_percent"]),
+                Cell(NONE) if math.isnan(p) else Cell(f"{p:.3f}", kind="warn" if large else ""),
+                Cell(row["first"]),
+                Cell(NONE if balanced is None else "yes" if balanced else "no"),
+                percent_spread(row["bias_percent"], math.nan, math.nan),
+            ]
+        )
+    section.tables.append(
+        Table(
+            id="position",
+            caption="Output throughput by the launch's place in its block, against the first",
+            columns=[
+                Column("Model"),
+                Column("Place", True),
+                Column("Blocks", True),
+                Column("Difference", True),
+                Column("p", True),
+                Column("Launched first, by arm"),
+                Column("Order balanced"),
+                Column("In the difference of the arms", True),
+            ],
+            rows=rows,
+            source=f"results/{plan.name}/statistics/position.parquet",
+        )
+    )
 
 
 def _noise(plan: Plan, comparisons: DataFrame) -> list[str]:
@@ -102,9 +160,22 @@ def _noise(plan: Plan, comparisons: DataFrame) -> list[str]:
 
 def early(plan: Plan, decisions: DataFrame | None) -> Section | None:
     """Which verdicts were settled before the last block, and the launches that saved."""
-    if decisions is None or decisions.empty:
+    if decisions is None or (decisions.empty and plan.study.design.sequential is None):
         return None
     section = Section("early", "Stopping early")
+    decided = set() if decisions.empty else set(decisions["model"])
+    section.items = [
+        f"{title(plan, model)}: all blocks were measured, since nothing about it can be decided early: "
+        + (
+            "every other arm repeats the baseline's settings (A/A)."
+            if plan.baseline in entry.arms
+            else "it does not run the baseline."
+        )
+        for model, entry in plan.models.items()
+        if len(entry.arms) > 1 and model not in decided
+    ]
+    if decisions.empty:
+        return section if section.items else None
     saved = int(decisions.drop_duplicates("model")["saved"].sum())
     section.sentences = [
         f"Blocks were added only until each level's verdict was settled: {saved} launches saved. Looks "
@@ -120,7 +191,7 @@ def early(plan: Plan, decisions: DataFrame | None) -> Section | None:
                 Cell(title(plan, row["model"])),
                 Cell(label(plan, row["arm"])),
                 count(row["concurrency"]),
-                Cell(row["verdict"], kind=row["verdict"]),
+                Cell(row["verdict"], kind=row["verdict"], detail=row["withheld_because"]),
                 Cell(f"{at} blocks" if at else "open", sort=float(at)),
                 Cell(NONE)
                 if math.isnan(row["low_percent"])

@@ -26,7 +26,7 @@ def hidden_values(study: Study, shell: Mapping[str, str]) -> list[str]:
 
     Raises StudyError where one is too short to be found in a text and no placeholder.
     """
-    names = {name: "server.pass_env" for name in study.server.pass_env}
+    names = dict.fromkeys(study.server.pass_env, "server.pass_env")
     launch = study.server.launch
     if isinstance(launch, Endpoint) and launch.api_key_env:
         names[launch.api_key_env] = "server.launch.api_key_env"
