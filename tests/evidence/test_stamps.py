@@ -13,7 +13,7 @@ from ablation.evidence.stamps import (
     unstamped,
 )
 from ablation.session.guard import Stamper, stamp
-from ablation.study.config import Arm
+from tests.evidence.claims import claim
 from tests.evidence.healthy import HEALTHY
 
 NOW = stamp(1_795_402_722_123_456_789, 7138_204_518_999)
@@ -59,7 +59,7 @@ def test_every_evidence_is_the_same_with_stamps_and_without():
         kept = stamped_by_the_guard(log.encode(), random.Random(name)).decode()
         assert is_stamped(kept) is bool(log)
         assert unstamped(kept) == log
-        arm = Arm(evidence="version 0.3")
+        arm = claim(evidence="version 0.3")
         assert collect(unstamped(kept), arm) == collect(log, arm)
         assert [line.text for line in stamped_lines(kept)] == split_lines(log)
         assert tail(unstamped(kept)) == tail(log)

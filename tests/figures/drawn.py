@@ -9,6 +9,7 @@ from typing import Any
 from matplotlib.figure import Figure
 from pandas import DataFrame
 
+from ablation.audit.read import read_published
 from ablation.figures.registry import FIGURES, drawing
 from ablation.plan.plan import Plan
 from ablation.run.gate import usable
@@ -17,7 +18,6 @@ from ablation.run.metrics import mark_window
 from ablation.run.metrics import summarise as summarise_run
 from ablation.run.schema import write_run_parquet
 from ablation.statistics import compare, summarise
-from ablation.statistics.audit import read_published
 from ablation.statistics.variability import variability
 from tests.run_rows import closed_loop, run_json, table, unsent
 from tests.synthetic import make_distributions, make_sessions

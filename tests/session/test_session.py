@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 
 import pytest
 
@@ -9,7 +10,6 @@ from ablation.client import CLIENT_VERSION
 from ablation.plan.schedule import Schedule
 from ablation.run.derive import derive_run
 from ablation.session.progress import Position
-from ablation.session.server import ServerError
 from ablation.session.store import Store
 from ablation.sitting.outlook import outlook
 from ablation.study.catalogue import Catalogue
@@ -74,18 +74,41 @@ def test_only_the_missing_level_is_measured(store, tmp_path):
 
 def test_a_server_that_dies_under_load_keeps_its_evidence_and_is_no_data(store):
     plan = schedule(fault="death:30")  # in the second level
-    with pytest.raises(
-        ServerError, match=r"level 4: the server's process ended .* requests into the level"
-    ):
-        measure(plan, store)
+    evidence, words = measure(plan, store)
+    assert "level 4: the server's process ended" in words
+    assert "requests into the level" in words
+    assert "the other arms go on" in words
+    assert evidence["failure"]["launch_id"] == evidence["launches"][0]["launch_id"]
+    assert [run["concurrency"] for run in evidence["runs"]] == [1]
     one, four = (level.run_hash for level in plan.plan.sessions[0].levels)
-    assert len(store.records(one)) == 1
-    assert store.records(four) == []
-    (folder,) = store.folder.glob("launch-*")
-    assert (folder / "failed-concurrency-4" / "requests.parquet").is_file()
-    launch = store.launch(folder.name)
-    assert launch["exit"]["how"] == "ended by itself"
-    assert "level 4" in launch["error"]
+    assert len(store.fresh().records(one)) == 1
+    assert store.fresh().records(four) == []
+    folders = sorted(store.folder.glob("launch-*"))
+    assert len(folders) == 2  # one of each arm
+    for folder in folders:
+        assert (folder / "failed-concurrency-4" / "requests.parquet").is_file()
+        launch = store.launch(folder.name)
+        assert launch["exit"]["how"] == "ended by itself"
+        assert "level 4" in launch["error"]
+
+
+@pytest.mark.parametrize("damage", [b"", b"\0" * 300, b"{}"])
+@pytest.mark.parametrize("name", ["launch.json", "exit.json", "run.json"])
+def test_a_damaged_file_is_named_kept_and_measured_again(store, damage, name):
+    plan = schedule()
+    measure(plan, store)
+    pattern = "[0-9a-f]*/run.json" if name == "run.json" else f"launch-*/{name}"
+    path = sorted(store.folder.glob(pattern))[0]
+    path.write_bytes(damage)
+    evidence, words = measure(plan, store.fresh())
+    assert path.read_bytes() == damage
+    assert [run["concurrency"] for run in evidence["runs"]] == [1, 4]
+    if name == "exit.json":
+        assert "nothing to measure" in words
+        return
+    assert str(path) in words
+    assert "is kept" in words
+    assert not {run["record"] for run in evidence["runs"]} & {path.parent.name}
 
 
 def test_secrets_reach_the_server_and_no_file(store):
@@ -124,9 +147,8 @@ def test_a_treatment_that_did_not_happen_does_not_count(store, tmp_path, require
         name: arm.model_copy(update={"evidence": "kernel of gold"})
         for name, arm in plan.study.factor.arms.items()
     }
-    plan.study = plan.study.model_copy(
-        update={"factor": plan.study.factor.model_copy(update={"arms": arms})}
-    )
+    factor = plan.study.factor.model_copy(update={"arms": arms})
+    plan = Schedule(plan.study.model_copy(update={"factor": factor}), plan.catalogue)
     evidence, _ = measure(plan, store)
     gates = GATES | {"treatment": required}
     name = evidence["runs"][0]["record"]
@@ -137,3 +159,16 @@ def test_a_treatment_that_did_not_happen_does_not_count(store, tmp_path, require
     assert gate["gate"] == "treatment"
     assert "no line of the server's log matches 'kernel of gold'" in gate["text"]
     assert metadata["usable"] is usable
+    # Correcting the expression costs no measurement.
+    told = replace(plan.plan.sessions[0].claim, evidence="reference server")
+    path = tmp_path / "again.parquet"
+    again = derive_run(store, name, path, study="small", gates=gates, slo=SLO, claim=told)
+    assert again["usable"]
+    # Without any, the log cannot tell whether the server heeded its arguments: that fails nothing, and is said.
+    told = replace(told, evidence=None)
+    path = tmp_path / "open.parquet"
+    again = derive_run(store, name, path, study="small", gates=gates, slo=SLO, claim=told)
+    assert again["usable"]
+    gate = again["gates"][-1]
+    assert (gate["state"], gate["value"]) == ("not observed", None)
+    assert "cannot be told from the log whether" in gate["text"]

@@ -22,6 +22,7 @@ from pandas import DataFrame
 from ablation.plan.build import build_plan
 from ablation.plan.plan import Level, Plan, Session
 from ablation.session.progress import Progress
+from ablation.session.server import ServerError
 from ablation.session.store import Store
 from ablation.sitting import measure
 from ablation.sitting.build import Builds
@@ -66,6 +67,8 @@ class Host:
     gpus: list[str] = field(default_factory=lambda: ["gpu-1"])
     rate: Callable[[Session, Level, float], float] = lambda session, level, now: 100.0
     stop_before: str | None = None  # id of a session: killed before it is launched
+    failing: set[str] = field(default_factory=set)  # arms whose launches die at their second level
+    dies_of: str = "kernel-missing"
     launches: list[str] = field(default_factory=list)
 
     @property
@@ -76,7 +79,7 @@ class Host:
         return datetime.fromtimestamp(self.now_s, UTC).isoformat()
 
     def measure_launch(
-        self, study, session, missing, store, progress, *, sitting, build, **_: Any
+        self, study, session, missing, store, progress, held, *, sitting, build, **_: Any
     ) -> None:
         if session.id == self.stop_before:
             raise KeyboardInterrupt
@@ -96,6 +99,17 @@ class Host:
         }
         for level in missing:
             self.now_s += LAUNCH_S / len(session.levels)
+            if session.arm in self.failing:
+                launch["error"] = "ServerError: the server ended"
+                launch["failure"] = {
+                    "id": self.dies_of,
+                    "words": "no such kernel",
+                    "remedy": "build it",
+                    "line": "no kernel image",
+                    "stage": "start",
+                }
+                (folder / "launch.json").write_text(json.dumps(launch | {"ended_at": self.stamp()}))
+                raise ServerError("the server ended")
             name = store.free_name(level.run_hash)
             record = self.folder / name
             record.mkdir()
@@ -108,6 +122,7 @@ class Host:
             }
             (record / "run.json").write_text(json.dumps(run))
             store.changed()
+        launch["total_s"] = LAUNCH_S
         (folder / "launch.json").write_text(json.dumps(launch | {"ended_at": self.stamp()}))
 
     def run(
@@ -122,12 +137,19 @@ class Host:
         monkeypatch.setattr(measure, "CLIENT_VERSION", self.client)
         monkeypatch.setattr(measure.time, "time", lambda: self.now_s)
         monkeypatch.setattr(measure, "host_lock", _free)
+        monkeypatch.setattr(measure, "end_orphans", lambda *_: [])
         builds = Builds(self.build, dict.fromkeys(plan.arms, self.weights))
         monkeypatch.setattr(measure.Builds, "of", lambda *_: builds)
+        began = self.now_s
         for sessions in blocks_of(plan).values():
             evidence.append(
                 measure.run_sitting(
-                    plan.study, sessions, self.store, lambda s: Progress([io.StringIO()], s.id)
+                    plan.study,
+                    sessions,
+                    self.store,
+                    lambda s: Progress([io.StringIO()], s.id),
+                    same_arm=plan.sessions,
+                    since_s=began,
                 )
             )
         return plan, evidence

@@ -49,22 +49,22 @@ def test_a_settled_verdict_stays_whatever_comes_later():
     rng = np.random.default_rng(0)
     good = rng.normal(0.05, 0.002, 6)
     bad = rng.normal(-0.05, 0.002, 4)
-    settled = settle(np.append(good, bad)[None, :], [6, 8, 10], alpha=0.05, margin=MARGIN)
-    assert settled.verdict == ["faster"]
-    assert settled.at.tolist() == [6]
+    settled = settle(np.append(good, bad)[None, None], [6, 8, 10], alpha=0.05, margin=MARGIN)
+    assert settled.verdict.tolist() == [["faster"]]
+    assert settled.at.tolist() == [[6]]
 
 
 def test_looks_that_have_not_come_settle_nothing():
-    settled = settle(np.full((1, 4), 0.05), [6, 8], alpha=0.05, margin=MARGIN)
-    assert settled.verdict == ["inconclusive"]
-    assert settled.at.tolist() == [0]
+    settled = settle(np.full((1, 1, 4), 0.05), [6, 8], alpha=0.05, margin=MARGIN)
+    assert settled.verdict.tolist() == [["inconclusive"]]
+    assert settled.at.tolist() == [[0]]
     assert np.isnan(settled.alpha).all()
 
 
 def test_less_latency_is_faster_here_too():
-    x = np.random.default_rng(1).normal(-0.05, 0.002, (1, 6))
+    x = np.random.default_rng(1).normal(-0.05, 0.002, (1, 1, 6))
     settled = settle(x, [6], alpha=0.05, margin=MARGIN, higher_is_better=False)
-    assert settled.verdict == ["faster"]
+    assert settled.verdict.tolist() == [["faster"]]
 
 
 def test_a_clear_study_stops_and_counts_what_it_saved(tmp_path):

@@ -28,7 +28,7 @@ def test_schema_units_and_metadata_are_in_the_file(frames, name, tmp_path):
     assert json.loads(schema.metadata[b"ablation"]) == {"schema": tables.SCHEMA, "study": "mini"}
     assert all({b"unit", b"description"} <= set(field.metadata) for field in schema)
     back = tables.read(path)
-    assert back.attrs["ablation"]["schema"] == "ablation.statistics/1"
+    assert back.attrs["ablation"]["schema"] == "ablation.statistics/2"
     assert len(back) == len(frames[name])
 
 

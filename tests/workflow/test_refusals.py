@@ -5,6 +5,7 @@ import socket
 import subprocess
 import sys
 
+import pandas as pd
 import pytest
 
 from tests.workflow.conftest import ROOT, SNAKEMAKE, jobs
@@ -219,14 +220,17 @@ def test_a_server_that_dies_at_start_up(fake_vllm):
     output = fake_vllm.run("--cores", "1", "report", ok=False)
     # This vLLM has no parser to ask: that is said, and refuses nothing.
     assert "server.args: the arguments were not checked before the launch" in output
-    message = re.search(r"session: the server ended after .*", output)
-    assert message is not None, output
-    assert "(exit code 1): too little memory for the KV cache" in message.group()
+    assert "outcome: 2 launches failed; everything else is in results/small/report." in output
+    assert "toy/slow/block-1: too little memory for the KV cache: " in output
     assert "Traceback" not in output
-    # keep-going: the other session was tried too, and both left their evidence
+    # The other arm was tried too, and both left their evidence; the report is there, and says so first.
     launches = fake_vllm.launches()
     assert len(launches) == 2
     assert all("No available memory" in (folder / "server.log").read_text() for folder in launches)
     assert not fake_vllm.measured()
-    assert not list(fake_vllm.results.rglob("*.parquet"))
-    assert not (fake_vllm.results / "sessions" / "toy" / "slow" / "block-1.json").exists()
+    report = (fake_vllm.results / "report" / "report.md").read_text()
+    assert "1 of 1 launches failed (block 1): too little memory for the KV cache" in report
+    assert report.index("launches failed") < report.index("planned runs are here")
+    runs = pd.read_parquet(fake_vllm.results / "aggregate" / "runs.parquet")
+    assert not runs["usable"].any()
+    assert runs["output_throughput_tok_s"].isna().all()

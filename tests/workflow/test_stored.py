@@ -14,7 +14,7 @@ def test_a_store_from_elsewhere_needs_no_server(workspace, tmp_path):
     workspace.study["design"]["blocks"] = 1
     del workspace.study["models"]["fixed"]
     output = workspace.run("--cores", "1", "measure")
-    assert jobs(output)["session"] == 2
+    assert jobs(output)["sitting"] == 1
     assert not (workspace.results / "runs").exists()
 
     there = Workspace(tmp_path / "there", tmp_path / "host.lock")
@@ -23,17 +23,21 @@ def test_a_store_from_elsewhere_needs_no_server(workspace, tmp_path):
     launches, measured = there.launches(), there.measured()
     table = "results/small/aggregate/runs.parquet"
     output = there.run("--cores", "1", table, "--config", "stored=true")
-    assert set(jobs(output)) == {"session", "run", "aggregate"}
+    assert set(jobs(output)) == {"sitting", "session", "run", "aggregate"}
     assert there.launches() == launches
     assert there.measured() == measured
     output = there.run("--cores", "1", table, "--config", "stored=true")
     assert jobs(output) == {}
 
     (session,) = there.results.glob("sessions/toy/fast/*.json")
-    run = json.loads(session.read_text())["runs"][0]["run_hash"]
-    shutil.rmtree(there.results / "store" / run)
-    session.unlink()
-    asked = str(session.relative_to(there.folder))
+    run = json.loads(session.read_text())["runs"][0]["record"]
+    shutil.move(there.results / "store" / run, tmp_path / "elsewhere")
+    sitting = there.results / "sittings/toy/block-1.json"
+    sitting.unlink()
+    asked = str(sitting.relative_to(there.folder))
     output = there.run("--cores", "1", asked, "--config", "stored=true", ok=False)
-    assert "is not in results/small/store, and stored=true launches nothing" in output
+    assert (
+        "toy, block 1: fast at 1 is not in results/small/store, and stored=true launches nothing"
+        in output
+    )
     assert there.launches() == launches

@@ -29,5 +29,9 @@ def needed_timeline_runs(wildcards):
     return SCHEDULE.timeline_files(SCHEDULE.blocks_needed(outcome))
 
 
+def needed_sittings(wildcards):
+    return SCHEDULE.sitting_files(SCHEDULE.blocks_needed(outcome))
+
+
 def needed_sessions(wildcards):
     return SCHEDULE.session_files(SCHEDULE.blocks_needed(outcome))

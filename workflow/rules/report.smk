@@ -6,6 +6,7 @@ rule write_report:
         arms="<results>/statistics/arms.parquet",
         comparisons="<results>/statistics/comparisons.parquet",
         variability="<results>/statistics/variability.parquet",
+        position="<results>/statistics/position.parquet",
         decisions="<results>/statistics/decisions.parquet",
         accuracy="<results>/statistics/accuracy.parquet",
         figures=expand("<results>/figures/{figure}.svg", figure=FIGURES),

@@ -5,6 +5,7 @@ rule statistics:
         arms="<results>/statistics/arms.parquet",
         comparisons="<results>/statistics/comparisons.parquet",
         variability="<results>/statistics/variability.parquet",
+        position="<results>/statistics/position.parquet",
         decisions="<results>/statistics/decisions.parquet",
     log:
         "<logs>/statistics.log",

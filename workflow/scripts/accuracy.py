@@ -1,9 +1,9 @@
 """Compare the answers of the arms."""
 
-import json
 from pathlib import Path
 
 from ablation.accuracy.verdicts import gather, judge, write_verdicts
+from ablation.files import read_json
 from ablation.job import job
 from ablation.plan.schedule import Schedule
 
@@ -11,7 +11,7 @@ if __name__ == "__main__":
     with job(snakemake):
         schedule = Schedule.from_config(snakemake.config)
         plan = schedule.plan
-        sessions = [json.loads(Path(path).read_text("utf-8")) for path in snakemake.input.sessions]
+        sessions = [read_json(Path(path)) for path in snakemake.input.sessions]
         verdicts = judge(plan, *gather(sessions, schedule.results / "store"))
         write_verdicts(
             verdicts,

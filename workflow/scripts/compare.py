@@ -7,6 +7,7 @@ from ablation.compare.content import build_context
 from ablation.compare.contrast import absolute, contrast, write
 from ablation.compare.finished import read_finished
 from ablation.compare.folders import split_pair
+from ablation.files import write_text
 from ablation.job import job
 from ablation.report import render_html, render_markdown
 
@@ -16,6 +17,6 @@ if __name__ == "__main__":
         table = contrast(first, second)
         context = build_context(first, second, table, absolute(first, second))
         write(table, Path(snakemake.output.parquet), first, second)
-        Path(snakemake.output.html).write_text(render_html(context), encoding="utf-8")
-        Path(snakemake.output.markdown).write_text(render_markdown(context), encoding="utf-8")
+        write_text(Path(snakemake.output.html), render_html(context))
+        write_text(Path(snakemake.output.markdown), render_markdown(context))
         print(f"\ncomparison: {snakemake.output.html}\n", file=sys.stderr)

@@ -3,22 +3,23 @@
 from pathlib import Path
 
 from ablation.aggregate.aggregate import aggregate
+from ablation.files import write_json
 from ablation.job import job
 from ablation.plan.schedule import Schedule
-from ablation.session.store import write_json
-from ablation.statistics.sequential import decide
+from ablation.statistics.sequential import decide, stops
 
 if __name__ == "__main__":
     with job(snakemake):
         schedule = Schedule.from_config(snakemake.config)
         runs = aggregate([Path(path) for path in snakemake.input.runs], schedule.plan).to_pandas()
         table = decide(runs, schedule.plan)
-        rows = table[table["model"] == snakemake.wildcards.model]
+        model = snakemake.wildcards.model
+        rows = table[table["model"] == model] if len(table) else table
         outcome = {
             "schema": "ablation.decision/1",
-            "model": snakemake.wildcards.model,
+            "model": model,
             "blocks": int(snakemake.wildcards.block),
-            "stop": bool(rows["stop"].all()),
+            "stop": stops(table, model),
             "levels": [
                 {"arm": row.arm, "concurrency": int(row.concurrency), "verdict": row.verdict}
                 for row in rows.itertuples()

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from ablation.files import write_text
 from ablation.job import job
 from ablation.plan.plan import plan_json
 from ablation.plan.schedule import Schedule
@@ -9,8 +10,8 @@ from ablation.plan.text import plan_text
 
 
 def main(schedule: Schedule, plan: Path, text: Path) -> None:
-    plan.write_text(plan_json(schedule.plan), encoding="utf-8")
-    text.write_text(plan_text(schedule.plan), encoding="utf-8")
+    write_text(plan, plan_json(schedule.plan))
+    write_text(text, plan_text(schedule.plan))
 
 
 if __name__ == "__main__":

@@ -3,10 +3,10 @@
 import sys
 from pathlib import Path
 
+from ablation.files import write_json
 from ablation.job import job
 from ablation.plan.schedule import Schedule
 from ablation.session.preflight import preflight
-from ablation.session.store import write_json
 
 if __name__ == "__main__":
     with job(snakemake) as log:

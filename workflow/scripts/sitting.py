@@ -2,11 +2,12 @@
 
 from pathlib import Path
 
+from ablation.files import write_json
 from ablation.job import end_with, job
 from ablation.plan.schedule import Schedule
 from ablation.session.progress import Position, Progress, open_streams
-from ablation.session.server import snakemake_ancestors
-from ablation.session.store import Store, write_json
+from ablation.session.server import began, snakemake_ancestors
+from ablation.session.store import Store
 from ablation.sitting.measure import run_sitting
 from ablation.sitting.outlook import outlook
 
@@ -24,5 +25,7 @@ if __name__ == "__main__":
             lambda session: Progress(open_streams(log), position.head(session)),
             watched=watched,
             launch=not schedule.stored,
+            same_arm=[s for s in schedule.plan.sessions if s.model == snakemake.wildcards.model],
+            since_s=began(watched),
         )
-        write_json(Path(snakemake.output[0]), evidence)
+        write_json(Path(snakemake.output[0]), evidence | {"attempt": snakemake.params.attempt})

@@ -7,6 +7,8 @@ import pandas as pd
 from ablation.job import job
 from ablation.plan.schedule import Schedule
 from ablation.statistics import compare, summarise, tables
+from ablation.statistics.multiplicity import PROCEDURE
+from ablation.statistics.position import position
 from ablation.statistics.sequential import decide
 from ablation.statistics.variability import variability
 
@@ -17,7 +19,9 @@ if __name__ == "__main__":
         names = {"study": plan.name, "config_hash": plan.config_hash}
         out = {name: Path(path) for name, path in snakemake.output.items()}
         tables.write(summarise(runs, plan), tables.ARMS, out["arms"], **names)
-        tables.write(compare(runs, plan), tables.COMPARISONS, out["comparisons"], **names)
+        adjusted = names | {"adjusted_by": PROCEDURE}
+        tables.write(compare(runs, plan), tables.COMPARISONS, out["comparisons"], **adjusted)
         tables.write(variability(runs, plan), tables.VARIABILITY, out["variability"], **names)
+        tables.write(position(runs, plan), tables.POSITION, out["position"], **names)
         looks = decide(runs, plan) if plan.study.design.sequential is not None else pd.DataFrame()
-        tables.write(looks, tables.DECISIONS, out["decisions"], **names)
+        tables.write(looks, tables.DECISIONS, out["decisions"], **adjusted)

@@ -7,7 +7,6 @@ and how it was asked.
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ablation.errors import UserError
+from ablation.files import write_table
 
 FILE = "accuracy.parquet"
 VERSION = "ablation.accuracy/1"
@@ -43,16 +43,7 @@ ANSWERS = pa.schema(
 
 def write_answers(path: Path, rows: list[dict[str, Any]], metadata: dict[str, Any]) -> None:
     """Write the answers, whole or not at all; metadata is JSON-able, `schema` is set here."""
-    text = json.dumps({**metadata, "schema": VERSION}, sort_keys=True)
-    table = pa.Table.from_pylist(rows, ANSWERS).replace_schema_metadata(
-        {b"ablation": text.encode()}
-    )
-    partial = path.with_name(f".{path.name}.partial-{os.getpid()}")
-    try:
-        pq.write_table(table, partial, compression="zstd")
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+    write_table(path, pa.Table.from_pylist(rows, ANSWERS), {**metadata, "schema": VERSION})
 
 
 def read_answers(path: Path) -> tuple[pa.Table, dict[str, Any]]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -11,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 from pandas import DataFrame
 
 from ablation.accuracy.compare import PhaseResult, Result, Rule, compare_launches
@@ -19,6 +16,7 @@ from ablation.accuracy.distance import PHASES, Launch, answers_of
 from ablation.accuracy.limits import coarsest, dtype_of, floors
 from ablation.accuracy.sentences import missing_words, sentence
 from ablation.accuracy.store import AccuracyError, read_answers
+from ablation.files import write_table
 from ablation.plan.plan import Plan
 from ablation.statistics.tables import to_table
 
@@ -181,15 +179,7 @@ def _most_common_set(launches: Sequence[Launch], arms: Sequence[str]) -> str:
 
 def write_verdicts(frame: DataFrame, path: Path, **metadata: Any) -> None:
     """Write the table, whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    text = json.dumps({**metadata, "schema": VERSION}, sort_keys=True)
-    table = to_table(frame, VERDICTS).replace_schema_metadata({b"ablation": text.encode()})
-    aside = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        pq.write_table(table, aside, compression="zstd")
-        aside.replace(path)
-    finally:
-        aside.unlink(missing_ok=True)
+    write_table(path, to_table(frame, VERDICTS), {**metadata, "schema": VERSION})
 
 
 def carry(comparisons: DataFrame, verdicts: DataFrame | None) -> DataFrame:

@@ -5,17 +5,15 @@ results/{study}/aggregate/runs.parquet
 
 from __future__ import annotations
 
-import json
-import os
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from ablation.aggregate.distributions import Distributions
+from ablation.files import write_table
 from ablation.plan.plan import Plan, Session
 from ablation.run.gate import FAILED, NOT_OBSERVED, PASSED, in_state
 from ablation.run.schema import read_run_metadata
@@ -168,13 +166,7 @@ def aggregate(
 def write_aggregate(table: pa.Table, path: Path, plan: Plan) -> None:
     """Write the table with its schema and provenance, whole or not at all."""
     metadata = {"schema": SCHEMA, "study": plan.name, "config_hash": plan.config_hash}
-    partial = path.with_name(f".{path.name}.partial-{os.getpid()}")
-    pq.write_table(
-        table.replace_schema_metadata({b"ablation": json.dumps(metadata).encode()}),
-        partial,
-        compression="zstd",
-    )
-    partial.replace(path)
+    write_table(path, table, metadata)
 
 
 def _row(metadata: dict[str, Any], session: Session) -> dict[str, Any]:
@@ -186,13 +178,12 @@ def _row(metadata: dict[str, Any], session: Session) -> dict[str, Any]:
         for name in ("study", "model", "arm", "block", "concurrency", "run_hash", "launch_id")
     }
     row |= metadata["launch_facts"]
-    for name in ("launch_started_at", "launch_ended_at"):
-        row[name] = datetime.fromisoformat(row[name])
+    times = {name: row.get(name) for name in ("launch_started_at", "launch_ended_at")}
+    times |= {name: metadata[name] for name in ("started_at", "ended_at")}
+    row |= {name: text and datetime.fromisoformat(text) for name, text in times.items()}
     return row | {
         "session_hash": session.session_hash,
         "rank": session.rank,
-        "started_at": datetime.fromisoformat(metadata["started_at"]),
-        "ended_at": datetime.fromisoformat(metadata["ended_at"]),
         "usable": metadata["usable"],
         "gates_failed": [gate["gate"] for gate in failed],
         "gate_texts": [gate["text"] for gate in failed],

@@ -7,14 +7,12 @@ Pooled over the usable launches from the sketch in each run's metadata, so that 
 
 from __future__ import annotations
 
-import json
-import os
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
+from ablation.files import write_table
 from ablation.plan.plan import Plan
 from ablation.run.metrics import sketches
 from ablation.run.schema import read_run_parquet
@@ -109,10 +107,4 @@ class Distributions:
     def write(self, path: Path, plan: Plan) -> None:
         """Write the table with its schema and provenance, whole or not at all."""
         metadata = {"schema": SCHEMA, "study": plan.name, "config_hash": plan.config_hash}
-        partial = path.with_name(f".{path.name}.partial-{os.getpid()}")
-        pq.write_table(
-            self.table().replace_schema_metadata({b"ablation": json.dumps(metadata).encode()}),
-            partial,
-            compression="zstd",
-        )
-        partial.replace(path)
+        write_table(path, self.table(), metadata)

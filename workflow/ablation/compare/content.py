@@ -25,7 +25,12 @@ from ablation.report.limit import limit
 from ablation.report.results import label, title
 from ablation.statistics.metrics import METRICS, PRIMARY
 
-KIND_OF = {"agree": "good", "differ": "bad", "not resolved": "inconclusive"}
+KIND_OF = {
+    "agree": "good",
+    "differ": "bad",
+    "not resolved": "inconclusive",
+    "withheld": "withheld",
+}
 # Different by nature: their names, and when they ran.
 NATURAL = {"study", "title", "description", "config hash", "first launch", "last launch"}
 
@@ -129,6 +134,11 @@ def _agreement(first: Finished, second: Finished, contrasts: DataFrame) -> Secti
     section.sentences.append(
         f"Agree: shown to be within {margin:g} % of each other. Differ: shown not to be the same. Not "
         "resolved: the blocks of both allow neither; that intervals overlap does not show that they agree."
+        + (
+            " Withheld: a study withholds its own verdict there, and its report says why."
+            if (main["agreement"] == "withheld").any()
+            else ""
+        )
     )
     for model, own in main.groupby(main["model"].astype(str), sort=False):
         section.tables.append(_contrast_table(first, second, str(model), own, f"agree-{model}"))
@@ -295,7 +305,8 @@ def _method(first: Finished, second: Finished) -> Section:
         "df = e⁴ / (e1⁴ / (n1 - 1) + e2⁴ / (n2 - 1)) (Welch 1947). p is Welch's, by Holm over the levels of "
         "a model, metric and arm.",
         "Agree: two one-sided Welch tests against the margin (the narrower of both studies), by Holm over "
-        "the same family. No word from fewer than 3 blocks in either. Absolute ratios: Welch on the "
+        "the same family (not jointly as within a study: the tables do not show how the levels of both "
+        "correlate). No word from fewer than 3 blocks in either. Absolute ratios: Welch on the "
         "logarithm of each arm's mean over launches, e = sd / (mean √n) (delta method).",
         f"Intervals of the contrasts: {confidence:g} %; those of a study are its own.",
     ]

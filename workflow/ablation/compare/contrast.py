@@ -14,23 +14,22 @@ arm's mean over launches and e = sd / (mean sqrt(n)) (delta method).
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 from pandas import DataFrame
 from scipy import stats
 
 from ablation.compare.finished import Finished
 from ablation.compare.folders import CompareError
+from ablation.files import write_table
 from ablation.statistics import paired, tables
 from ablation.statistics.metrics import METRICS, PRIMARY
 from ablation.statistics.paired import Floats
-from ablation.statistics.verdict import FEWEST_PAIRS, log_margin
+from ablation.statistics.verdict import FEWEST_PAIRS, WITHHELD, log_margin
 
 SCHEMA = "ablation.compare/1"
 KEY = ["model", "metric", "arm", "concurrency"]
@@ -60,7 +59,12 @@ ROWS = pa.schema(
             ("p", pa.float64(), "1", "two-sided Welch test of equal differences"),
             ("p_holm", pa.float64(), "1", "p adjusted over the levels of (model, metric, arm)"),
             ("p_tost_holm", pa.float64(), "1", "two one-sided tests against the margin, adjusted"),
-            ("agreement", pa.string(), "", "differ, agree (within the margin) or not resolved"),
+            (
+                "agreement",
+                pa.string(),
+                "",
+                "differ, agree (within the margin), not resolved, or withheld as a study's verdict is",
+            ),
         )
     ]
 )
@@ -180,9 +184,14 @@ def contrast(first: Finished, second: Finished) -> DataFrame:
             **adjusted,
         }
     )
+    withheld = np.any([both[f"verdict_{side}"] == WITHHELD for side in SIDES], axis=0)
     table["agreement"] = np.select(
-        [enough & (adjusted["p_tost_holm"] < alpha), enough & (adjusted["p_holm"] < alpha)],
-        ["agree", "differ"],
+        [
+            withheld,
+            enough & (adjusted["p_tost_holm"] < alpha),
+            enough & (adjusted["p_holm"] < alpha),
+        ],
+        [WITHHELD, "agree", "differ"],
         "not resolved",
     )
     return DataFrame(table[ROWS.names])
@@ -239,11 +248,4 @@ def write(table: DataFrame, path: Path, first: Finished, second: Finished) -> No
         "confidence": confidence_of(first, second),
         "margin_percent": margin_of(first, second),
     }
-    payload = {b"ablation": json.dumps(metadata, sort_keys=True).encode()}
-    partial = path.with_name(f".{path.name}.partial")
-    try:
-        whole = tables.to_table(table, ROWS).replace_schema_metadata(payload)
-        pq.write_table(whole, partial, compression="zstd")
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+    write_table(path, tables.to_table(table, ROWS), metadata)

@@ -27,12 +27,26 @@ _MONITOR = re.compile(
 _COMPILE = re.compile(
     r"torch\.compile (?:takes|took|and initial profiling/warmup run together took) ([\d.]+) s"
 )
-_UNTUNED_AITER = re.compile(r"not found tuned config")
+# aiter/ops/gemm_op_*.py and aiter/tuned_gemm.py; aiter/fused_moe.py in several phrasings of one shape.
+UNTUNED_AITER = re.compile(
+    r"not found tuned config|[Nn]o tuned(?: \w+)? config for|Fmoe tuning not support for"
+    r"|\[fused_moe\] using [\w ]*\bdefault for"
+)
+_MOE_SHAPE = re.compile(
+    r"(?:tuning not support|config|default) for \((?:'gfx\w+', ?)?(.*?)\)(?:,|;|$)"
+)
 _UNTUNED_VLLM = re.compile(
-    r"Using default [\w ]*(?:MoE|GEMM|FP8|SSU|kernel)[\w ]* config.*(?:sub-optimal|might)"
+    r"Using default [\w ]*(?:MoE|GEMM|FP8|SSU|kernel)[\w ]* configs?\b|has no tuned [\w -]+ kernels"
+    r"|default tactic heuristic"
 )
 # Imported with the package itself, also by versions of vLLM whose AITER is off (pull request 32902).
 _ALWAYS = {"module_aiter_enum", "module_aiter_core"}
+
+
+def loaded_module(line: str) -> str | None:
+    """The module of AITER that a line says was loaded, but for those that every import of AITER loads."""
+    match = IMPORT.search(line)
+    return match.group(1) if match and match.group(1) not in _ALWAYS else None
 
 
 def jit(log: str) -> dict[str, Any]:
@@ -65,8 +79,8 @@ def jit(log: str) -> dict[str, Any]:
             cost[module] = max(float(match["seconds"] or 0.0), cost.get(module, 0.0))
         elif match := FAILED.search(line):
             failed.add(match[1] or match[2])
-        elif match := IMPORT.search(line):
-            modules.add(match[1])
+        elif loaded := loaded_module(line):
+            modules.add(loaded)
         elif WAIT.search(line):
             waits += 1
         elif match := _MONITOR.search(line):
@@ -79,7 +93,7 @@ def jit(log: str) -> dict[str, Any]:
         "aiter_builds": len(built),
         "aiter_build_s": round(sum(cost.values()), 3),
         "aiter_failed": sorted(failed),
-        "aiter_modules": sorted(modules - _ALWAYS),
+        "aiter_modules": sorted(modules),
         "aiter_waits": waits,
         "late_compilations": sorted(late),
         "autotune_s": round(autotune, 3),
@@ -93,6 +107,7 @@ def untuned(log: str) -> dict[str, int]:
     shapes: distinct ones that AITER had no tuned configuration for; lines: how often it said so (every worker
     says it); vllm: distinct kernels of vLLM's own without a tuned configuration.
     """
-    aiter = [plain(line) for line in split_lines(log) if _UNTUNED_AITER.search(line)]
+    aiter = [plain(line) for line in split_lines(log) if UNTUNED_AITER.search(line)]
+    shapes = {match.group(1) if (match := _MOE_SHAPE.search(line)) else line for line in aiter}
     own = {plain(line) for line in split_lines(log) if _UNTUNED_VLLM.search(line)}
-    return {"shapes": len(set(aiter)), "lines": len(aiter), "vllm": len(own)}
+    return {"shapes": len(shapes), "lines": len(aiter), "vllm": len(own)}

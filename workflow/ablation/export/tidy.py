@@ -10,8 +10,6 @@ gates failed has its rows, with ``usable`` false. The statistics leave those out
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +21,7 @@ import pyarrow.parquet as pq
 
 from ablation.aggregate.aggregate import SCHEMA as SCHEMA_READ
 from ablation.errors import UserError
+from ablation.files import whole
 from ablation.plan.plan import Plan
 
 SCHEMA = "ablation.tidy/1"
@@ -94,18 +93,11 @@ def tidy(runs: pa.Table, plan: Plan) -> pa.Table:
 
 def write_tidy(table: pa.Table, parquet: Path, csv: Path) -> None:
     """Both files, each whole or not at all. The CSV has a header, a comma, and a point in its numbers."""
-    _aside(parquet, lambda path: pq.write_table(table, path, compression="zstd"))
+    with whole(parquet) as partial:
+        pq.write_table(table, partial, compression="zstd")
     options = pyarrow.csv.WriteOptions(quoting_style="needed")
-    _aside(csv, lambda path: pyarrow.csv.write_csv(table, path, options))
-
-
-def _aside(path: Path, write: Callable[[Path], None]) -> None:
-    partial = path.with_name(f".{path.name}.partial-{os.getpid()}")
-    try:
-        write(partial)
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+    with whole(csv) as partial:
+        pyarrow.csv.write_csv(table, partial, options)
 
 
 def _joined(runs: pa.Table, name: str) -> pa.Array:

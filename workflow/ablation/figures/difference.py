@@ -25,6 +25,8 @@ from ablation.figures.style import (
 )
 from ablation.plan.plan import Plan
 from ablation.statistics.metrics import METRICS, PRIMARY
+from ablation.statistics.multiplicity import PROCEDURE
+from ablation.statistics.verdict import WITHHELD
 
 # Colour, shape and filling each tell the verdict; the word stands beside it.
 LOOKS = {
@@ -32,6 +34,7 @@ LOOKS = {
     "slower": ("#d55e00", "v", True),
     "equivalent": ("#4d4d4d", "s", True),
     "inconclusive": ("#8a8a8a", "o", False),
+    "withheld": ("#8a8a8a", "X", False),
 }
 
 
@@ -53,7 +56,10 @@ def draw(plan: Plan, *, comparisons: DataFrame, metric: str = PRIMARY) -> Figure
             foot(
                 figure,
                 f"Concurrency (requests in flight) and blocks n. Bars: {confidence:g} % paired t interval. "
-                f"Hatched: equivalence, ±{margin:g} %. Verdicts are adjusted over the levels (Holm).",
+                f"Hatched: equivalence, ±{margin:g} %. Verdicts are adjusted over the levels by {PROCEDURE}.",
+                "Withheld: a premise of the verdict does not hold; the report says which."
+                if (rows["verdict"] == WITHHELD).any()
+                else "",
                 left_out,
             )
         watermark(figure, plan)

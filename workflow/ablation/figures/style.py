@@ -5,7 +5,6 @@ Figures are made without pyplot, so nothing is global and nothing needs a displa
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -20,6 +19,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from ablation.files import whole
 from ablation.plan.plan import Plan
 
 MARKERS = "osD^vP*X"
@@ -162,13 +162,8 @@ def save(figure: Figure, path: Path) -> None:
     """Write the figure as its suffix says (.svg, .png): beside its place, then moved there."""
     if path.suffix not in METADATA:
         raise ValueError(f"a figure is .svg or .png, not {path.name}")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f".{path.stem}.{os.getpid()}.partial{path.suffix}")
-    try:
+    with whole(path) as aside:
         with look():
             figure.savefig(aside, dpi=150, metadata=METADATA[path.suffix])
         if path.suffix == ".svg":
             aside.write_text(_compact(aside.read_text(encoding="utf-8")), encoding="utf-8")
-        os.replace(aside, path)
-    finally:
-        aside.unlink(missing_ok=True)

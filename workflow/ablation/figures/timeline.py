@@ -68,7 +68,7 @@ def draw(plan: Plan, *, run: Sequence[Path]) -> Figure:
         failed = [gate["gate"] for gate in in_state(metadata["gates"], FAILED)]
         foot(
             figure,
-            f"n = {metadata['summary']['requests']:,} requests. {said}",
+            f"n = {metadata['summary'].get('requests', 0):,} requests. {said}",
             f"Out of the comparison, gates failed: {', '.join(failed)}." if failed else "",
         )
         watermark(figure, plan)
@@ -81,7 +81,7 @@ def choose(paths: Sequence[Path]) -> tuple[Path, dict[str, Any]]:
     usable = [(path, metadata) for path, metadata in read if metadata["usable"]] or read
     order = sorted(
         usable,
-        key=lambda one: (one[1]["summary"]["output_throughput_tok_s"] or 0.0, one[1]["block"]),
+        key=lambda one: (one[1]["summary"].get("output_throughput_tok_s") or 0.0, one[1]["block"]),
     )
     return order[(len(order) - 1) // 2]
 

@@ -12,9 +12,11 @@ Path grammar, under `results/{study}/`:
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Callable, Mapping
-from functools import cached_property
+from dataclasses import asdict
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -110,7 +112,7 @@ class Schedule:
         cells = "|".join(re.escape(f"{m}/{a}/block-{b}") for m, a, b in self.sessions)
         levels = self.level_pattern()
         possible = (
-            rf"(?:sittings/(?:{blocks})\.json|sessions/(?:{cells})\.json|runs/(?:{cells})/concurrency-(?:{levels})\.parquet"
+            rf"(?:sittings/complete|sittings/(?:{blocks})\.json|sessions/(?:{cells})\.json|runs/(?:{cells})/concurrency-(?:{levels})\.parquet"
             rf"|figures/timeline/(?:{cells})/concurrency-(?:{levels})\.(?:svg|png))$"
         )
         return rf"(?!{possible})(?:sittings|sessions|runs|figures/timeline)/.+"
@@ -188,14 +190,41 @@ class Schedule:
         """Addresses of a block's runs, all arms."""
         return [level.run_hash for session in self.block(wildcards) for level in session.levels]
 
+    def build(self, wildcards: Any) -> str:
+        """What is installed here, from names, sizes and times of files: a block's job looks closer when it changes."""
+        if self.stored:
+            return STORED
+        return self._triggers(wildcards.model)
+
+    @cache  # noqa: B019 (one schedule a process)
+    def _triggers(self, model: str) -> str:
+        """Once for each model: its arms are the same in all blocks."""
+        from ablation.sitting.build import trigger
+
+        first = next(sessions for (name, _), sessions in self.blocks.items() if name == model)
+        return trigger(self.study, first, os.environ)
+
+    def attempt(self, wildcards: Any) -> int:
+        """How often a block's failures have been tried again: counts on where the last attempt left one."""
+        path = self.results / "sittings" / wildcards.model / f"block-{wildcards.block}.json"
+        try:
+            last = json.loads(path.read_text(encoding="utf-8"))
+            return int(last["attempt"]) + bool(last["failures"])
+        except (OSError, ValueError, LookupError, TypeError):
+            return 0
+
+    def sitting_files(self, blocks: Mapping[str, int] | None = None) -> list[str]:
+        """Sittings of all blocks, or of those up to so many of each model."""
+        ids = dict.fromkeys((s.model, s.block) for s in self._sessions(blocks))
+        return [f"{self.results}/sittings/{model}/block-{block}.json" for model, block in ids]
+
     def sitting_design(self, _: Any) -> dict[str, Any]:
         """What of the design decides which launches are a pair."""
         return self.study.design.model_dump(include={"sitting_gap_s", "reuse"})
 
-    def proof(self, wildcards: Any) -> dict[str, str | None]:
-        """How the study asks for proof of an arm's treatment: in no hash, as it decides no measurement."""
-        arm = self.study.factor.arms[wildcards.arm]
-        return {"evidence": arm.evidence, "counter_evidence": arm.counter_evidence}
+    def proof(self, wildcards: Any) -> dict[str, Any]:
+        """What has to be proved of an arm's treatment, and how: in no hash, as it decides no measurement."""
+        return asdict(self.session(wildcards).claim)
 
     def run_hash(self, wildcards: Any) -> str:
         """Address of one run."""

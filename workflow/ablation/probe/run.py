@@ -5,25 +5,24 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Any
 
 import pyarrow as pa
 
 from ablation.client.load import LoadError, ServerDied, drive
 from ablation.evidence import classify, collect, reached, tail
+from ablation.files import write_json
 from ablation.probe.plan import Probe
 from ablation.probe.text import summary
-from ablation.session.hardware import describe_hardware
-from ablation.session.launcher import hidden_values, open_server
+from ablation.session.environment import scrubbed
+from ablation.session.launched import Held, launched
 from ablation.session.load import load_spec
-from ablation.session.lock import host_lock
-from ablation.session.log import keep_log_without_secrets
+from ablation.session.lock import host_lock, host_lock_path
+from ablation.session.orphans import end_orphans
 from ablation.session.progress import Progress
 from ablation.session.server import Server, ServerError
 from ablation.session.session import LOCK_PATIENCE_S, check_disk
-from ablation.session.store import Store, write_json
-from ablation.session.versions import workflow_versions
+from ablation.session.store import Store
 from ablation.study.config import Study
 
 SCHEMA = "ablation.probe/1"
@@ -58,35 +57,21 @@ def run_probe(
         lambda other, s: progress.tick(f"waiting for this host, in use by {other} ({s:.0f} s)"),
         LOCK_PATIENCE_S,
     ) as lock_fd:
-        return _try(study, probe, store, progress, lock_fd, watched, shell)
+        end_orphans(host_lock_path(), progress.say)
+        return _try(study, probe, store, progress, Held(lock_fd, watched, shell))
 
 
 def _try(
-    study: Study,
-    probe: Probe,
-    store: Store,
-    progress: Progress,
-    lock_fd: int,
-    watched: Sequence[int],
-    shell: Mapping[str, str],
+    study: Study, probe: Probe, store: Store, progress: Progress, held: Held
 ) -> dict[str, Any]:
-    folder = store.new_launch(probe.probe_hash)
-    hidden = hidden_values(study, shell)
-    started, begin = datetime.now(UTC), time.monotonic()
-    server = open_server(
-        study,
-        probe.session,
-        folder,
-        lock_fd=lock_fd,
-        watched=watched,
-        shell=shell,
-        say=progress.say,
-    )
-    if not isinstance(server, Server):
-        raise ServerError("a probe launches a server: not with server.launch.kind: endpoint")
-    ready_s: float | None = None
+    begin, ready_s = time.monotonic(), None
     answers = {"requests": probe.load.requests, "answered": 0, "first_error": None}
-    with server:
+    with launched(
+        study, probe.session, store, progress, held, kind="probe", address=probe.probe_hash
+    ) as launch:
+        server = launch.server
+        if not isinstance(server, Server):
+            raise ServerError("a probe launches a server: not with server.launch.kind: endpoint")
         progress.say("launching the server")
         try:
             ready_s = server.wait_ready(
@@ -99,19 +84,17 @@ def _try(
         if ready_s is not None:
             progress.say(f"server is ready after {ready_s:.1f} s")
             answers |= _ask(study, probe, server)
-    ended = server.stop()
-    keep_log_without_secrets(server.log_path, hidden)
-    log = server.log()
+        ended, log = server.stop(), server.log()  # as it is: leaving hides secrets in it
     record = _record(study, probe, log, ended, ready_s=ready_s, answers=answers)
-    record |= {
-        "launch_id": folder.name,
-        "log": f"{store.folder}/{folder.name}/{server.log_path.name}",
-        "started_at": started.isoformat(timespec="milliseconds"),
+    record = scrubbed(record, launch.hidden) | {
+        "launch_id": launch.folder.name,
+        "log": f"{store.folder}/{launch.folder.name}/{server.log_path.name}",
+        "started_at": launch.record["started_at"],
         "seconds": round(time.monotonic() - begin, 3),
-        "versions": workflow_versions(),
-        "hardware": describe_hardware(),
+        "versions": launch.record["versions"],
+        "hardware": launch.record["hardware"],
     }
-    write_json(folder / PROBE_FILE, record)
+    write_json(launch.folder / PROBE_FILE, record)
     progress.say(record["text"])
     return record
 
@@ -154,7 +137,7 @@ def _record(
     ready = ready_s is not None
     failure = classify(log, ended=ended, known=not ready, loaded=ready)
     answered = ready and failure is None and answers["answered"] == answers["requests"]
-    seen = collect(log, study.factor.arms[probe.session.arm], study.factor.arms.values(), ended)
+    seen = collect(log, probe.session.claim, ended)
     seen["failure"] = failure.as_dict() if failure else None
     record = seen | {
         "schema": SCHEMA,

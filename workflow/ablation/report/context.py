@@ -10,15 +10,17 @@ from typing import Any
 from pandas import DataFrame
 
 from ablation.accuracy.verdicts import carry
+from ablation.audit.judge import Audit
 from ablation.evidence.difference import unchanged
+from ablation.evidence.settled import unproved
 from ablation.figures.registry import FIGURES
 from ablation.plan.plan import Plan
 from ablation.report import accuracy as answers
-from ablation.report import doubt, energy, launch, provenance, results, spread
+from ablation.report import doubt, energy, failures, launch, provenance, results, spread
+from ablation.report.audit import published
 from ablation.report.content import Figure, Section
 from ablation.report.limit import limit, limit_figures
 from ablation.report.treatment import treatment
-from ablation.statistics.audit import Audit
 from ablation.statistics.metrics import PRIMARY
 from ablation.statistics.sequential import planned_blocks
 
@@ -36,6 +38,7 @@ def build_context(
     figures: Mapping[str, Path],
     *,
     variability: DataFrame | None = None,
+    position: DataFrame | None = None,
     decisions: DataFrame | None = None,
     accuracy: DataFrame | None = None,
     audit: Audit | None = None,
@@ -45,21 +48,30 @@ def build_context(
     """All that the report says. ``figures``: name (as in its file's name) to an SVG or PNG file.
 
     ``runs`` is the aggregate, ``arms`` and ``comparisons`` the statistics' tables (empty ones are
-    fine). ``variability``, ``decisions`` (of a study that may stop early), ``accuracy`` and ``audit``
-    (of a published table, read from ``audit_source``) have sections where they are given. ``probes`` are
-    quoted with the constraints.
+    fine). ``variability`` (with ``position``), ``decisions`` (of a study that may stop early),
+    ``accuracy`` and ``audit`` (of a published table, read from ``audit_source``) have sections where they
+    are given. ``probes`` are quoted with the constraints.
     Verdict first, then the table by level, then everything needed to doubt it.
     """
     plan = planned_blocks(runs, plan)
     comparisons = carry(comparisons, accuracy)
     optional: list[Section | None] = [
-        spread.variability(plan, comparisons, variability) if variability is not None else None,
+        failures.failures(plan, sessions),
+        spread.variability(plan, comparisons, variability, position)
+        if variability is not None
+        else None,
         spread.early(plan, decisions),
         answers.accuracy(plan, accuracy) if accuracy is not None else None,
-        spread.published(audit, audit_source),
+        published(audit, audit_source),
     ]
     sections: list[Section] = [
-        results.verdict(plan, runs, comparisons, unchanged(plan, sessions)),
+        results.verdict(
+            plan,
+            runs,
+            comparisons,
+            unchanged(plan, sessions),
+            unproved(sessions, plan.baseline, plan.arm_label),
+        ),
         results.levels(plan, arms, comparisons),
         results.latencies(plan, comparisons),
         results.findings(plan, comparisons),
@@ -74,7 +86,11 @@ def build_context(
         provenance.reproduce(plan, list(figures)),
     ]
     sections[0].items += answers.summary(plan, accuracy)
-    sections[0].sentences += launch.caveat(plan)
+    sections[0].sentences = [
+        *failures.sentences(plan, sessions),
+        *sections[0].sentences,
+        *launch.caveat(plan),
+    ]
     for section in sections:
         section.figures += [
             _figure(plan, name, figures[name], comparisons)

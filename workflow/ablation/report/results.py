@@ -20,8 +20,17 @@ from ablation.report.content import (
     percent_spread,
     spread,
 )
-from ablation.statistics.metrics import METRICS, PRIMARY
+from ablation.statistics.metrics import (
+    METRICS,
+    PRIMARY,
+    QUANTILE_CONFIDENCE,
+    TAIL,
+    Metric,
+    observations_needed,
+)
+from ablation.statistics.multiplicity import PROCEDURE
 from ablation.statistics.recommendation import recommend
+from ablation.statistics.verdict import INCONCLUSIVE, WITHHELD
 
 LATENCIES = ("ttft", "itl", "tpot", "e2e")
 
@@ -41,17 +50,22 @@ def verdict(
     runs: DataFrame,
     comparisons: DataFrame,
     unchanged: Sequence[tuple[str, str]] = (),
+    unproved: Mapping[tuple[str, str], Sequence[str]] | None = None,
 ) -> Section:
     """The answer in one sentence for each comparison of a model.
 
     ``unchanged``: (model, arm) of the comparisons whose servers' logs do not differ; their sentences say so.
+    ``unproved``: (model, arm) -> what the logs cannot tell of the arm's settings; the sentence is not given without it.
     """
     section = Section("verdict", "Verdict")
     recommendations = recommend(comparisons, plan)
     section.sentences = [
-        f"{r.sentence.rstrip('.')}; but {SAME_LOGS}."
-        if (r.model, r.arm) in unchanged
-        else r.sentence
+        _with_doubts(
+            r.sentence,
+            [SAME_LOGS] if (r.model, r.arm) in unchanged else [],
+            # An A/A arm has nothing to prove: it changes no setting.
+            () if r.action == "noise" else (unproved or {}).get((r.model, r.arm), ()),
+        )
         for r in recommendations
     ]
     if not recommendations:
@@ -60,8 +74,28 @@ def verdict(
         ]
     unusable = int((~runs["usable"].astype(bool)).sum()) if len(runs) else 0
     planned = sum(len(s.levels) for s in plan.sessions)
-    section.items = [f"{len(runs):,} of {planned:,} planned runs are here, {unusable:,} unusable."]
+    section.items = [
+        *_beside(plan, comparisons),
+        f"{len(runs):,} of {planned:,} planned runs are here, {unusable:,} unusable.",
+    ]
     return section
+
+
+def _with_doubts(sentence: str, *doubts: Sequence[str]) -> str:
+    said = [doubt.rstrip(".") for some in doubts for doubt in some]
+    return f"{sentence.rstrip('.')}; but {'; and '.join(said)}." if said else sentence
+
+
+def _beside(plan: Plan, comparisons: DataFrame) -> list[str]:
+    """What is said of exclusions beside the throughput verdicts that stand, a line for each row."""
+    if comparisons.empty:
+        return []
+    rows = comparisons[(comparisons["metric"] == PRIMARY) & (comparisons["exclusions"] != "")]
+    return [
+        f"{title(plan, row['model'])}, {label(plan, row['arm'])} at concurrency {row['concurrency']}: "
+        f"{row['exclusions']}."
+        for row in rows.to_dict("records")
+    ]
 
 
 def levels(plan: Plan, arms: DataFrame, comparisons: DataFrame) -> Section:
@@ -69,9 +103,10 @@ def levels(plan: Plan, arms: DataFrame, comparisons: DataFrame) -> Section:
     section = Section("levels", "Throughput by model and concurrency")
     confidence = f"{100 * plan.study.design.confidence:g} %"
     section.sentences = [
-        f"Mean over server launches with its {confidence} t interval; CoV over launches with its "
-        "interval (Vangel 1996); difference of the geometric mean ratio over blocks with its "
-        f"{confidence} paired t interval; p after Holm over the levels. Faster is better."
+        f"Mean over server launches with its {confidence} t interval on the logarithm; CoV over launches with "
+        "its interval (Vangel 1996); difference of the geometric mean ratio over blocks with its "
+        f"{confidence} paired t interval; p adjusted over the levels by {PROCEDURE} (Westfall and Young 1993, "
+        "by rotations). Faster is better."
     ]
     for model, entry in plan.models.items():
         if entry.arms:
@@ -95,7 +130,7 @@ def _levels(plan: Plan, model: str, arms: DataFrame, comparisons: DataFrame) -> 
         columns += [
             Column(f"Difference{who}", True),
             Column(f"Verdict{who}"),
-            Column(f"p (Holm){who}", True),
+            Column(f"p (adjusted){who}", True),
             Column(f"Detectable{who} (%)", True),
         ]
     mine = _index(arms, model)
@@ -140,7 +175,7 @@ def _arm_cells(row: Mapping[str, Any] | None) -> list[Cell]:
         str(row["n"]),
         kind="warn" if out else "",
         sort=float(row["n"]),
-        detail=f"{out} left out" if out else "",
+        detail=f"({out} left out)" if out else "",
     )
     return [spread(row["mean"], row["low"], row["high"]), cov, n]
 
@@ -151,18 +186,23 @@ def _pair_cells(row: Mapping[str, Any] | None) -> list[Cell]:
     return [
         percent_spread(row["difference_percent"], row["low_percent"], row["high_percent"]),
         verdict_cell(row),
-        Cell(NONE) if math.isnan(row["p_holm"]) else _p(row["p_holm"]),
+        Cell(NONE) if math.isnan(row["p_adjusted"]) else _p(row["p_adjusted"]),
         number(row["mde_percent"], 2),
     ]
 
 
 def verdict_cell(row: Mapping[str, Any]) -> Cell:
-    """The verdict, and what an open one would take."""
+    """The verdict, and what an open one would take; beside one that stands, the runs that gates took out unevenly."""
     more = row["more_blocks"]
     text = str(row["verdict"])
     detail = ""
-    if text == "inconclusive" and more is not None and not math.isnan(more):
+    if text == INCONCLUSIVE and more is not None and not math.isnan(more):
         detail = f"{int(more):,} more block{'s' if more != 1 else ''}"
+    if row["exclusions"]:
+        out = (
+            f"{int(row['excluded_arm'])} : {int(row['excluded_baseline'])} runs taken out by gates"
+        )
+        detail = "; ".join(filter(None, [detail, out]))
     if row.get("accuracy") == "different":
         detail = "; ".join(filter(None, [detail, "answers differ"]))
     return Cell(METRICS[row["metric"]].word(text), kind=text, detail=detail)
@@ -177,7 +217,11 @@ def latencies(plan: Plan, comparisons: DataFrame) -> Section:
     section = Section("latency", "Latency: TTFT, ITL, TPOT and E2E", folded=True)
     section.sentences = [
         "In milliseconds; mean over the paired blocks. Less is better, so a negative difference is "
-        "faster. A quantile that its number of observations cannot support is not printed."
+        f"faster. A quantile is printed where {QUANTILE_CONFIDENCE:.0%} confidence can be had that the largest "
+        "observation of a run lies above it, which bounds it whatever the distribution (Wilks 1941): "
+        f"{observations_needed(0.9)} observations for a p90, {observations_needed(0.99)} for a p99. Beside a "
+        "quantile of the tail stands the confidence that the fewest observations of a run give; MLPerf asks for "
+        f"two such observations at 99 %, {observations_needed(0.99, 0.99, 2)} for a p99."
     ]
     names = [m for m in METRICS if m.split("_")[0] in LATENCIES]
     if comparisons.empty:
@@ -195,7 +239,7 @@ def _latency(plan: Plan, model: str, arm: str, rows: DataFrame) -> Table:
     records: list[Any] = rows.to_dict("records")
     for row in records:
         metric = METRICS[row["metric"]]
-        head = [Cell(metric.title), Cell(str(row["concurrency"]), sort=float(row["concurrency"]))]
+        head = [_metric(metric, row), Cell(str(row["concurrency"]), sort=float(row["concurrency"]))]
         if not row["n_pairs"]:
             few = "too few observations" in row["left_out"]
             why = "not printed: " + row["left_out"] if few else "no usable pair"
@@ -227,6 +271,17 @@ def _latency(plan: Plan, model: str, arm: str, rows: DataFrame) -> Table:
     )
 
 
+def _metric(metric: Metric, row: Mapping[str, Any]) -> Cell:
+    """A metric's title, below that of a tail quantile how sure its observations make it."""
+    if metric.quantile is None or metric.quantile < TAIL or not row["n_pairs"]:
+        return Cell(metric.title)
+    if math.isnan(row["observations"]):
+        return Cell(metric.title)
+    confidence = 100 * row["quantile_confidence"]
+    words = "> 99.9 %" if confidence > 99.9 else f"{confidence:.1f} %"
+    return Cell(metric.title, detail=f"({int(row['observations']):,} a run: {words})")
+
+
 def findings(plan: Plan, comparisons: DataFrame) -> Section:
     """The rows' own sentences, throughput first."""
     section = Section("findings", "Findings")
@@ -237,7 +292,7 @@ def findings(plan: Plan, comparisons: DataFrame) -> Section:
     section.items = [str(text) for text in main["text"]]
     pairs = int(main["n_pairs"].max())
     floor = float(main["sign_flip_floor"].min())
-    settled = int((main["verdict"] != "inconclusive").sum())
+    settled = int((~main["verdict"].isin([INCONCLUSIVE, WITHHELD])).sum())
     section.sentences = [
         f"{settled} of {len(main)} throughput comparisons have a verdict. With {pairs} blocks the "
         f"exact sign-flip test cannot give less than p = {floor:.4g}."

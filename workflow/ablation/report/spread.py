@@ -1,4 +1,4 @@
-"""How much launches differ, the noise floor, early stopping, and the audit of a published table."""
+"""How much launches differ, the noise floor, and early stopping."""
 
 from __future__ import annotations
 
@@ -16,17 +16,20 @@ from ablation.report.content import (
     Table,
     count,
     number,
+    percent_spread,
     spread,
 )
 from ablation.report.results import label, title
-from ablation.statistics.audit import Audit
 from ablation.statistics.metrics import PRIMARY
 from ablation.statistics.noise import noise_floor
+from ablation.statistics.position import LARGE
 from ablation.statistics.variability import MODE_P
 
 
-def variability(plan: Plan, comparisons: DataFrame, table: DataFrame) -> Section:
-    """Within and between launches, modes, the arms' variances, and the A/A floor."""
+def variability(
+    plan: Plan, comparisons: DataFrame, table: DataFrame, position: DataFrame | None = None
+) -> Section:
+    """Within and between launches, modes, the arms' variances, the A/A floor, and the place in the block."""
     section = Section("variability", "How much do launches differ?")
     if table.empty:
         section.sentences = ["The spread of the launches was not computed."]
@@ -81,7 +84,61 @@ def variability(plan: Plan, comparisons: DataFrame, table: DataFrame) -> Section
             source=f"results/{plan.name}/statistics/variability.parquet",
         )
     )
+    if position is not None and not position.empty:
+        _places(plan, section, position)
     return section
+
+
+def _places(plan: Plan, section: Section, table: DataFrame) -> None:
+    """Does it matter which launch of a block comes first? Added to the section: a sentence, a table, warnings."""
+    alpha, margin = 1 - plan.study.design.confidence, plan.study.design.equivalence_margin_percent
+    section.sentences.append(
+        "Place in the block: launches in each place against the first ones, arms and blocks accounted for "
+        "(Hills and Armitage 1979). The order is random, so an effect of the place widens the intervals; where the "
+        "order was not balanced, it also biases the difference of these blocks, by what the last column says."
+    )
+    rows = []
+    records: list[Any] = table.to_dict("records")
+    for row in records:
+        model, value, p = title(plan, row["model"]), row["difference_percent"], row["p"]
+        large = p < alpha and abs(value) >= LARGE * margin
+        if large:
+            section.items.append(
+                f"{model}: launches in place {row['place']} of a block differ from the first ones by "
+                f"{value:+.2f} % (p {'< 0.001' if p < 0.001 else f'= {p:.3f}'}); in the differences of the arms "
+                f"this is {row['bias_percent']:+.2f} % at most. Look for what the first launch warms up or uses up."
+            )
+        balanced = row["balanced"]
+        rows.append(
+            [
+                Cell(model),
+                count(row["place"]),
+                count(row["n_blocks"]),
+                percent_spread(value, row["low_percent"], row["high_percent"]),
+                Cell(NONE) if math.isnan(p) else Cell(f"{p:.3f}", kind="warn" if large else ""),
+                Cell(row["first"]),
+                Cell(NONE if balanced is None else "yes" if balanced else "no"),
+                percent_spread(row["bias_percent"], math.nan, math.nan),
+            ]
+        )
+    section.tables.append(
+        Table(
+            id="position",
+            caption="Output throughput by the launch's place in its block, against the first",
+            columns=[
+                Column("Model"),
+                Column("Place", True),
+                Column("Blocks", True),
+                Column("Difference", True),
+                Column("p", True),
+                Column("Launched first, by arm"),
+                Column("Order balanced"),
+                Column("In the difference of the arms", True),
+            ],
+            rows=rows,
+            source=f"results/{plan.name}/statistics/position.parquet",
+        )
+    )
 
 
 def _noise(plan: Plan, comparisons: DataFrame) -> list[str]:
@@ -103,9 +160,22 @@ def _noise(plan: Plan, comparisons: DataFrame) -> list[str]:
 
 def early(plan: Plan, decisions: DataFrame | None) -> Section | None:
     """Which verdicts were settled before the last block, and the launches that saved."""
-    if decisions is None or decisions.empty:
+    if decisions is None or (decisions.empty and plan.study.design.sequential is None):
         return None
     section = Section("early", "Stopping early")
+    decided = set() if decisions.empty else set(decisions["model"])
+    section.items = [
+        f"{title(plan, model)}: all blocks were measured, since nothing about it can be decided early: "
+        + (
+            "every other arm repeats the baseline's settings (A/A)."
+            if plan.baseline in entry.arms
+            else "it does not run the baseline."
+        )
+        for model, entry in plan.models.items()
+        if len(entry.arms) > 1 and model not in decided
+    ]
+    if decisions.empty:
+        return section if section.items else None
     saved = int(decisions.drop_duplicates("model")["saved"].sum())
     section.sentences = [
         f"Blocks were added only until each level's verdict was settled: {saved} launches saved. Looks "
@@ -121,7 +191,7 @@ def early(plan: Plan, decisions: DataFrame | None) -> Section | None:
                 Cell(title(plan, row["model"])),
                 Cell(label(plan, row["arm"])),
                 count(row["concurrency"]),
-                Cell(row["verdict"], kind=row["verdict"]),
+                Cell(row["verdict"], kind=row["verdict"], detail=row["withheld_because"]),
                 Cell(f"{at} blocks" if at else "open", sort=float(at)),
                 Cell(NONE)
                 if math.isnan(row["low_percent"])
@@ -142,55 +212,6 @@ def early(plan: Plan, decisions: DataFrame | None) -> Section | None:
             ],
             rows=rows,
             source=f"results/{plan.name}/statistics/decisions.parquet",
-        )
-    )
-    return section
-
-
-def published(audit: Audit | None, name: str) -> Section | None:
-    """What the published table that this study answers could show."""
-    if audit is None:
-        return None
-    section = Section("audit", "Audit of the published table")
-    section.sentences = [
-        "What the published numbers can and cannot support, computed from the table alone, at both ends "
-        "of the coefficient of variation that it states."
-    ]
-    section.items = [statement.text for statement in audit.statements]
-    rows = []
-    for row in audit.rows.to_dict("records"):
-        low, high = row["half_width_low_percent"], row["half_width_high_percent"]
-        verdicts = list(dict.fromkeys([row["verdict_low"], row["verdict_high"]]))
-        rows.append(
-            [
-                Cell(str(row["model"])),
-                count(row["concurrency"]),
-                count(row["in_flight_at_most"])
-                if row["reached"]
-                else Cell(f"{int(row['in_flight_at_most'])}", kind="bad", detail="never reached"),
-                number(row["baseline_tok_s"]),
-                number(row["arm_tok_s"]),
-                Cell(f"{row['difference_percent']:+.2f} %", sort=row["difference_percent"]),
-                Cell(f"±{low:.1f} to ±{high:.1f}", sort=low),
-                Cell(" to ".join(verdicts), kind=verdicts[0] if len(verdicts) == 1 else ""),
-            ]
-        )
-    section.tables.append(
-        Table(
-            id="audit",
-            caption="The published table, with what its n and CoV leave open",
-            columns=[
-                Column("Model"),
-                Column("Concurrency", True),
-                Column("In flight at most", True),
-                Column("Baseline (tok/s)", True),
-                Column("Arm (tok/s)", True),
-                Column("Published difference", True),
-                Column("Half-width (points)", True),
-                Column("Verdict, quiet to noisy"),
-            ],
-            rows=rows,
-            source=name,
         )
     )
     return section

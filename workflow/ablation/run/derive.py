@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from ablation.client.record import read_record
 from ablation.evidence import rejudge
+from ablation.evidence.claim import Claim
+from ablation.evidence.expectations import UNTOLD
+from ablation.evidence.treatment import state_of
 from ablation.roofline.launch import run_roofline
 from ablation.run.compilation import server_log
 from ablation.run.decode import decode
 from ablation.run.gate import gate, usable
 from ablation.run.gates import Thresholds, judge
 from ablation.run.metrics import mark_window, summarise
-from ablation.run.schema import write_run_parquet
+from ablation.run.schema import RUN, write_run_parquet
 from ablation.run.telemetry import run_telemetry
 from ablation.session.store import LOG_FILE, Store
 from ablation.sitting.facts import facts_of
-from ablation.study.config import Arm
 
 
 def derive_run(
@@ -28,11 +31,11 @@ def derive_run(
     study: str,
     gates: dict[str, Any],
     slo: dict[str, float | None],
-    arm: Arm | None = None,
+    claim: Claim | None = None,
 ) -> dict[str, Any]:
     """Decode the record of this name and write its run's parquet. The same record and thresholds give the same bytes.
 
-    `arm` as the study has it now: its treatment is judged anew from the server's log, so that correcting its
+    `claim` as the study makes it now: the treatment is judged anew from the server's log, so that correcting an arm's
     `evidence` costs no measurement. Without it, or without a log, the judgement of the launch stands.
     Returns the run's metadata. Raises RecordError where the store has no such record: an older file
     can then never be taken for it.
@@ -43,8 +46,8 @@ def derive_run(
     session = spec["session"]
     launch = store.launch(record.run_json["launch_id"])
     folder = store.folder / launch["launch_id"]
-    if arm is not None:
-        launch = rejudge(launch, folder / LOG_FILE, arm)
+    if claim is not None and claim.shows_log:
+        launch = rejudge(launch, folder / LOG_FILE, claim)
     objectives = {name: value for name, value in slo.items() if value is not None}
     rows = decode(record)
     summary = summarise(rows, record.run_json, objectives)
@@ -85,6 +88,30 @@ def derive_run(
     return metadata
 
 
+def derive_failed(
+    path: Path, failure: Mapping[str, Any], *, identity: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Write the parquet of a run that was never measured, since its launch failed: no rows, no numbers, the reason.
+
+    `identity` is study, model, arm, block, concurrency and run_hash. Returns the metadata.
+    """
+    why = f"{failure['text']}; {failure['remedy']}"
+    metadata = {
+        **identity,
+        "launch_id": failure["launch_id"],
+        "record": None,
+        "launch_facts": {},
+        "started_at": None,
+        "ended_at": None,
+        "summary": {},
+        "gates": [gate("launch", False, None, None, why)],
+        "usable": False,
+        "provenance": {"failure": dict(failure)},
+    }
+    write_run_parquet(path, RUN.empty_table(), metadata)
+    return metadata
+
+
 def launch_facts(launch: dict[str, Any], ended_at: str) -> dict[str, Any]:
     """Where, when and with what a run's launch was made: what decides whether two runs are a pair."""
     facts = facts_of(launch, [ended_at])
@@ -101,9 +128,14 @@ def launch_facts(launch: dict[str, Any], ended_at: str) -> dict[str, Any]:
 
 
 def treatment_gate(launch: dict[str, Any], required: bool) -> dict[str, Any]:
-    """Did the server's log show that the arm's treatment took effect? Not observed where it could not tell."""
+    """Did the server's log show that the arm's treatment took effect?
+
+    A treatment that the log refutes fails. One that cannot be told from it was not observed, and the report says so
+    beside the verdict; but it fails where the study asks for a line of a log that nobody can see (an endpoint's).
+    """
     found = launch.get("treatment") or {"passed": None, "text": "the launch left no evidence"}
     shown = found["passed"]
-    passed = None if shown is None else shown or not required
+    untold = state_of(found) == UNTOLD and shown is None
+    passed = None if untold else shown is not False or not required
     value = None if shown is None else float(shown)
     return gate("treatment", passed, value, 1.0 if required else None, found["text"])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ablation.errors import UserError
+from ablation.files import write_table
 from ablation.run.gate import from_version_1
 
 VERSION = "ablation.run/2"
@@ -78,15 +78,7 @@ def write_run_parquet(path: Path, rows: pa.Table, metadata: dict[str, Any]) -> N
               refused.
     The file is whole or absent.
     """
-    text = json.dumps({**metadata, "schema": VERSION}, sort_keys=True, allow_nan=False)
-    table = rows.cast(RUN).replace_schema_metadata({b"ablation": text.encode()})
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".partial-{os.getpid()}-{path.name}")
-    try:
-        pq.write_table(table, partial, compression="zstd")
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+    write_table(path, rows.cast(RUN), {**metadata, "schema": VERSION})
 
 
 def read_run_parquet(path: Path) -> tuple[pa.Table, dict[str, Any]]:

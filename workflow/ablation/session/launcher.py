@@ -10,19 +10,32 @@ from ablation.places import HOME, executable
 from ablation.plan.plan import Session
 from ablation.session import container, endpoint
 from ablation.session.environment import secrets, server_environment
+from ablation.session.lock import host_lock_path
+from ablation.session.orphans import mark
 from ablation.session.server import Server
 from ablation.study.config import Study
 from ablation.study.launch import Container, Endpoint
+from ablation.study.load import StudyError
+from ablation.study.secrets import SHORTEST, too_short
 
 AnyServer = Server | endpoint.Endpoint
 
 
 def hidden_values(study: Study, shell: Mapping[str, str]) -> list[str]:
-    """Values that must not stand in any file: of `server.pass_env` and the endpoint's key."""
-    names = list(study.server.pass_env)
+    """Texts that must not stand in any file: secrets among the values of `server.pass_env`, and the endpoint's key.
+
+    Raises StudyError where one is too short to be found in a text and no placeholder.
+    """
+    names = dict.fromkeys(study.server.pass_env, "server.pass_env")
     launch = study.server.launch
     if isinstance(launch, Endpoint) and launch.api_key_env:
-        names.append(launch.api_key_env)
+        names[launch.api_key_env] = "server.launch.api_key_env"
+    if short := too_short(names, shell):
+        raise StudyError(
+            f"{names[short[0]]}: the value of {short[0]} has fewer than {SHORTEST} characters: it cannot be taken out of a "
+            f"log without making the log unreadable, and must not stay in it; unset the variable, or, where the server "
+            f"only wants some text, export {short[0]}=EMPTY"
+        )
     return secrets(shell, names)
 
 
@@ -61,6 +74,7 @@ def open_server(
     if isinstance(launch, Container):
         return _in_container(study, launch, session, settings, shell, say)
     env = server_environment(shell, session.launch.env, study.server.pass_env)
+    env |= mark(host_lock_path(), folder.name)
     if study.server.kind == "reference":
         env["PYTHONPATH"] = str(HOME / "workflow")
     command = [executable(session.launch.command[0]), *session.launch.command[1:]]

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
 
 from ablation.evidence.stamps import STAMP, is_stamped, split_lines
+from ablation.files import whole
 from ablation.session.environment import scrub
 
 
@@ -22,12 +22,8 @@ def keep_log_without_secrets(path: Path, hidden: Sequence[str]) -> None:
     clean = scrub_log(text, hidden)
     if clean == text:
         return
-    partial = path.with_name(f".{path.name}.partial-{os.getpid()}")
-    try:
+    with whole(path) as partial:
         partial.write_bytes(clean.encode("utf-8", "surrogateescape"))
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def scrub_log(log: str, values: Sequence[str]) -> str:

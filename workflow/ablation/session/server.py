@@ -26,6 +26,8 @@ from ablation.plan.resolved import PORT
 from ablation.session.container import Running
 from ablation.session.guard import start_ticks
 
+AFTERMATH_S = 3.0  # a dead engine shows at its API within a second
+
 GUARD = Path(__file__).with_name("guard.py")
 
 
@@ -130,10 +132,30 @@ class Server:
         except psutil.NoSuchProcess:
             return False
 
-    def check_unchanged(self, what: str) -> None:
-        """After a level (`what`): the server must still be there. Raises ServerError."""
-        if not self.alive():
-            raise ServerError(self.obituary(f"{what}: the server was gone at the end of the level"))
+    def check_unchanged(self, what: str, *, failed_requests: int = 0) -> None:
+        """After a level (`what`): the server must still be there, and well. Raises ServerError.
+
+        An API process outlives its engine by moments: where requests failed, it is given time to notice.
+        """
+        end = time.monotonic() + (AFTERMATH_S if failed_requests else 0.0)
+        while True:
+            if not self.alive():
+                raise ServerError(
+                    self.obituary(f"{what}: the server was gone at the end of the level")
+                )
+            if why := self.unwell():
+                raise ServerError(self.obituary(f"{what}: {why} at the end of the level"))
+            if time.monotonic() >= end:
+                return
+            time.sleep(0.2)
+
+    def unwell(self) -> str:
+        """Why the server is no longer fit to serve, by its /health; an empty string where it is."""
+        try:
+            answer = httpx.get(f"{self.base_url}/health", timeout=10, trust_env=False)
+        except httpx.HTTPError as error:
+            return f"the server did not answer /health ({type(error).__name__})"
+        return "" if answer.status_code == 200 else f"/health answered HTTP {answer.status_code}"
 
     def wait_ready(
         self, timeout_s: float, on_wait: Callable[[float], None] = lambda _: None
@@ -276,6 +298,11 @@ def describe(process: psutil.Process) -> str:
         return f"{process.name()}, pid {process.pid}"
     except psutil.NoSuchProcess:
         return f"pid {process.pid}"
+
+
+def began(watched: Sequence[int]) -> float:
+    """When the command began that these processes belong to, in Unix seconds; 0 where nobody is watched."""
+    return min((psutil.Process(pid).create_time() for pid in watched), default=0.0)
 
 
 def snakemake_ancestors() -> list[int]:

@@ -6,35 +6,34 @@ evidence, made from the store: it can be made again at any time, and is the same
 
 from __future__ import annotations
 
-import json
+import contextlib
+import os
 import shutil
 import time
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+
+import psutil
 
 from ablation.accuracy.collect import observe
 from ablation.client.load import LoadError, ServerDied, drive
 from ablation.client.load import Progress as LoadProgress
 from ablation.client.record import write_record
-from ablation.evidence import collect, reread
+from ablation.evidence import reread
+from ablation.files import read_json
 from ablation.plan.plan import Level, Session
-from ablation.session.endpoint import evidence_of
-from ablation.session.environment import scrub
-from ablation.session.hardware import describe_hardware, visible_devices
+from ablation.session.hardware import describe_hardware
 from ablation.session.installation import check_version
-from ablation.session.launcher import AnyServer, hidden_values, launch_record, open_server
+from ablation.session.launched import Held, launched, now
+from ablation.session.launcher import AnyServer
 from ablation.session.load import load_spec
-from ablation.session.log import keep_log_without_secrets
 from ablation.session.model_config import model_config
 from ablation.session.progress import Progress
 from ablation.session.server import ServerError
-from ablation.session.store import LAUNCH_FILE, LOG_FILE, Store, write_json
-from ablation.session.versions import workflow_versions
+from ablation.session.store import LOG_FILE, Store
 from ablation.study.config import Study
 from ablation.study.load import StudyError
-from ablation.telemetry.watch import Watch, request_for
 
 SCHEMA = "ablation.session/1"
 LOCK_PATIENCE_S = (
@@ -57,8 +56,9 @@ def session_evidence(
             **level["runs"][session.arm],
         }
         for level in sitting["levels"]
+        if session.arm in level["runs"]
     ]
-    arms = study.factor.arms
+    failures = [f for f in sitting["failures"] if f["arm"] == session.arm]
     used = {run["launch_id"] for run in runs} | set(sitting["launches"].get(session.arm, ()))
     return {
         "schema": SCHEMA,
@@ -71,21 +71,28 @@ def session_evidence(
             reread(
                 store.launch(launch_id),
                 store.folder / launch_id / LOG_FILE,
-                arms[session.arm],
-                arms.values(),
+                session.claim,
             )
             for launch_id in sorted(used)
         ],
         "runs": runs,
+        "failure": failures[0] if failures else None,
     }
 
 
-def record_of(session: Path, run_hash: str) -> str:
-    """Name of the record that a session's evidence has for a run. Raises StudyError where it has none."""
-    evidence = json.loads(session.read_text(encoding="utf-8"))
+def record_of(session: Path, run_hash: str) -> str | dict[str, Any]:
+    """Name of the record that a session's evidence has for a run, or the failure that left it without.
+
+    Raises StudyError where the evidence has neither.
+    """
+    evidence = read_json(
+        session, f"derive it again: snakemake --cores 1 {session} --forcerun session"
+    )
     for run in evidence["runs"]:
         if run["run_hash"] == run_hash:
             return str(run["record"])
+    if failure := evidence.get("failure"):
+        return dict(failure)
     raise StudyError(
         f"{session}: has no run {run_hash}; it was made for another configuration: derive it again with "
         f"snakemake --cores 1 {session} --forcerun session"
@@ -109,91 +116,59 @@ def measure_launch(
     missing: Sequence[Level],
     store: Store,
     progress: Progress,
+    held: Held,
     *,
     sitting: Mapping[str, Any],
     build: Mapping[str, Any],
-    lock_fd: int,
-    watched: Sequence[int],
-    shell: Mapping[str, str],
 ) -> None:
-    """Launch the session's server, drive the `missing` levels, and end it. Called with the host lock held.
+    """Launch the session's server, drive the `missing` levels, and end it.
 
     `sitting` and `build` are kept with the launch: what it was measured beside, and with what. Raises ServerError
     where the server does not start, get ready or survive, LoadError where the load cannot be driven; everything
     measured until then is in the store.
     """
-    folder = store.new_launch(session.session_hash)
-    hidden = hidden_values(study, shell)
-    launch: dict[str, Any] = {
-        "launch_id": folder.name,
-        "command": session.launch.command,
-        "env": session.launch.env,
-        "started_at": _now(),
-        "versions": workflow_versions(),
-        "hardware": describe_hardware(),
-        "visible_devices": visible_devices(shell),
-        "sitting": dict(sitting),
-        "build": dict(build),
-        "levels": [],
-    }
-    begin = time.monotonic()
-    write_json(folder / LAUNCH_FILE, launch)
-    visit = study.server.launch.kind == "endpoint"
-    server = open_server(
-        study, session, folder, lock_fd=lock_fd, watched=watched, shell=shell, say=progress.say
-    )
-    watch = Watch(
-        folder,
-        study.telemetry,
-        request_for(
-            study.telemetry,
-            study.hardware.platform,
-            session.launch.gpus,
-            server.command,
-            # A container's devices are named by the session's variables, not by those of its client.
-            {**server.environment, **session.launch.env},
-        ),
-        why_not="what this host's devices do says nothing of an endpoint's" if visit else "",
-    )
-    try:
-        with watch, server:
-            progress.say(f"visiting {server.base_url}" if visit else "launching the server")
-            progress.quiet()
-            launch["ready_s"] = server.wait_ready(
-                study.server.ready_timeout_s,
-                lambda s: progress.tick(f"server is starting ({s:.0f} s)"),
-            )
-            launch["ready_at"] = _now()
-            launch["model_config"] = model_config(session.launch.command, shell)
-            launch["versions"]["server"] = server.version()
-            if study.server.kind == "vllm" and launch["versions"]["server"]:
-                check_version(launch["versions"]["server"], study.server.vllm, "the server")
-            progress.say(f"server is ready after {launch['ready_s']:.1f} s")
-            launch["accuracy"] = observe(
-                server.base_url,
-                session,
-                folder,
-                hidden,
-                served_model=server.served_model,
-                headers=server.headers,
-            )
-            progress.say(launch["accuracy"]["text"])
-            for level in missing:
-                _measure_level(study, session, level, server, folder, store, progress)
-                launch["levels"].append(level.concurrency)
-        launch["total_s"] = round(time.monotonic() - begin, 3)
-    except BaseException as error:
-        launch["error"] = scrub(f"{type(error).__name__}: {error}", hidden)[:4000]
-        raise
-    finally:
-        ended = server.stop()
-        keep_log_without_secrets(server.log_path, hidden)
-        arms = study.factor.arms
-        arm = arms[session.arm]
-        launch |= evidence_of(arm) if visit else collect(server.log(), arm, arms.values(), ended)
-        launch |= launch_record(study, session, server)
-        launch["telemetry"] = watch.evidence(server.started)
-        write_json(folder / LAUNCH_FILE, launch)
+    more = {"sitting": dict(sitting), "build": dict(build)}
+    with launched(study, session, store, progress, held, more=more) as launch:
+        server, record = launch.server, launch.record
+        visit = study.server.launch.kind == "endpoint"
+        progress.say(f"visiting {server.base_url}" if visit else "launching the server")
+        progress.quiet()
+        record["ready_s"] = server.wait_ready(
+            study.server.ready_timeout_s,
+            lambda s: progress.tick(f"server is starting ({s:.0f} s)"),
+        )
+        record["ready_at"] = now()
+        record["model_config"] = model_config(session.launch.command, held.shell)
+        record["versions"]["server"] = server.version()
+        if study.server.kind == "vllm" and record["versions"]["server"]:
+            check_version(record["versions"]["server"], study.server.vllm, "the server")
+        progress.say(f"server is ready after {record['ready_s']:.1f} s")
+        record["accuracy"] = observe(
+            server.base_url,
+            session,
+            launch.folder,
+            launch.hidden,
+            served_model=server.served_model,
+            headers=server.headers,
+        )
+        progress.say(record["accuracy"]["text"])
+        for level in missing:
+            _measure_level(study, session, level, server, launch.folder, store, progress)
+            record["levels"].append(level.concurrency)
+
+
+def scratch_of(store: Path) -> Path:
+    """Where a level's raw bytes lie until they are whole: on the store's own disk, whose room was checked.
+
+    What a killed job left there is removed by the next one of this host.
+    """
+    host = describe_hardware()["host"]
+    for left in store.glob(f".scratch-{host}-*"):
+        if not psutil.pid_exists(int(left.name.rpartition("-")[2])):
+            shutil.rmtree(left, ignore_errors=True)
+    folder = store / f".scratch-{host}-{os.getpid()}"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
 
 
 def _measure_level(
@@ -224,8 +199,14 @@ def _measure_level(
         "run_hash": level.run_hash,
         "launch_id": folder.name,
     }
+    scratch = scratch_of(store.folder)
     try:
-        record = drive(spec, server_alive=server.alive, on_progress=on_progress)
+        record = drive(
+            spec,
+            server_alive=server.alive,
+            on_progress=on_progress,
+            scratch=scratch,
+        )
     except ServerDied as died:
         # The evidence of a failed run is kept beside the log of the server that died, never as data.
         write_record(
@@ -237,17 +218,16 @@ def _measure_level(
         raise LoadError(f"level {concurrency}: {error}\n{server.log_note}") from error
     try:
         try:
-            server.check_unchanged(f"level {concurrency}")
+            failed = len(record.requests) - record.requests["error_class"].null_count
+            server.check_unchanged(f"level {concurrency}", failed_requests=failed)
         except ServerError as error:
-            failed = folder / f"failed-concurrency-{concurrency}"
-            write_record(failed, record, run | {"error": str(error)})
+            kept = folder / f"failed-concurrency-{concurrency}"
+            write_record(kept, record, run | {"error": str(error)})
             raise
         write_record(store.record(store.free_name(level.run_hash)), record, run)
         store.changed()
     finally:
         record.discard()
+        with contextlib.suppress(OSError):
+            scratch.rmdir()
     progress.say(f"level {concurrency}: measured in {time.monotonic() - begin:.1f} s")
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="milliseconds")

@@ -11,13 +11,14 @@ changes. Nothing here deletes or overwrites a record either.
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+
+from ablation.files import DamagedError, read_json
 
 RUN_FILE = "run.json"  # written with the raw record; its presence makes a record whole
 LAUNCH_FILE = "launch.json"
@@ -41,6 +42,7 @@ class Store:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self.damaged: dict[str, str] = {}  # folder -> what cannot be read there, and what follows
         self._names: dict[str, list[str]] | None = None
 
     def record(self, name: str) -> Path:
@@ -48,16 +50,37 @@ class Store:
         return self.folder / name
 
     def records(self, run_hash: str) -> list[Record]:
-        """Every measurement of a run, the first one first; none where it was never measured."""
+        """Every whole measurement of a run, the first one first; none where it was never measured.
+
+        What cannot be read is left out, kept, and named in `damaged`.
+        """
         if self._names is None:
             self._names = _by_hash(self.folder)
         found = []
         for name in self._names.get(run_hash, ()):
-            run = _read(self.folder / name / RUN_FILE)
-            found.append(
-                Record(name, run_hash, run["launch_id"], run["started_at"], run["ended_at"])
-            )
+            try:
+                run = read_json(self.folder / name / RUN_FILE)
+                found.append(
+                    Record(
+                        name,
+                        run_hash,
+                        str(run["launch_id"]),
+                        _time(run["started_at"]),
+                        _time(run["ended_at"]),
+                    )
+                )
+                self.launch(found[-1].launch_id)
+            except DamagedError as error:
+                self._damaged(name, error)
+                found = [record for record in found if record.name != name]
+            except (LookupError, TypeError, ValueError) as error:
+                self._damaged(
+                    name, f"{self.folder / name / RUN_FILE}: not a run's record ({error!r})"
+                )
         return sorted(found, key=lambda record: (record.started_at, record.name))
+
+    def _damaged(self, name: str, why: object) -> None:
+        self.damaged[name] = f"{why}; what it holds is kept, and measured again"
 
     def free_name(self, run_hash: str) -> str:
         """Name for a new record of a run: its hash, with the time behind it where it was measured before."""
@@ -84,28 +107,32 @@ class Store:
         return folder
 
     def launch(self, launch_id: str) -> dict[str, Any]:
-        """The evidence of a launch, with how its server ended where that is known."""
+        """The evidence of a launch, with how its server ended where that is known.
+
+        Raises DamagedError where the launch left no record that can be read.
+        """
         folder = self.folder / launch_id
-        record = _read(folder / LAUNCH_FILE)
+        record = read_json(folder / LAUNCH_FILE)
+        if not {"launch_id", "started_at"} <= set(record):
+            raise DamagedError(f"{folder / LAUNCH_FILE}: not a launch's record")
         if (folder / "exit.json").is_file():
-            record["exit"] = _read(folder / "exit.json")
+            try:
+                record["exit"] = read_json(folder / "exit.json")
+            except DamagedError as error:
+                record["exit"] = {"code": None, "signal": None, "how": f"not known: {error}"}
             record["ended_at"] = record["exit"].get("ended_at")
         return record
 
     def launches(self, session_hash: str, kind: str = "launch") -> list[str]:
-        """Ids of all launches of a session, failed ones too, oldest first."""
-        return sorted(folder.name for folder in self.folder.glob(f"{kind}-*-{session_hash}"))
-
-
-def write_json(path: Path, data: dict[str, Any]) -> None:
-    """Write a JSON file, whole or not at all."""
-    partial = path.with_name(f".{path.name}.partial-{os.getpid()}")
-    with partial.open("w", encoding="utf-8") as file:
-        json.dump(data, file, indent=1)
-        file.write("\n")
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)
+        """Ids of all launches of a session that left a record, failed ones too, oldest first."""
+        found = []
+        for folder in self.folder.glob(f"{kind}-*-{session_hash}"):
+            try:
+                self.launch(folder.name)
+                found.append(folder.name)
+            except DamagedError as error:
+                self.damaged[folder.name] = f"{error}; the folder is kept"
+        return sorted(found)
 
 
 def _stamp() -> str:
@@ -125,6 +152,7 @@ def _by_hash(folder: Path) -> dict[str, list[str]]:
     return found
 
 
-def _read(path: Path) -> dict[str, Any]:
-    data: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return data
+def _time(text: Any) -> str:
+    """An ISO time, checked. Raises ValueError."""
+    datetime.fromisoformat(text)
+    return str(text)

@@ -71,6 +71,15 @@ class Block:
             launch_id: facts_of(store.launch(launch_id), ends) for launch_id, ends in ended.items()
         }
 
+    def measured(self, session: Session, levels: Sequence[int]) -> bool:
+        """Whether an arm has a record of each of these levels, from whichever sitting."""
+        return all(self.records[session.arm, level] for level in levels)
+
+    def best(self, level: int) -> Pick:
+        """Of a level that no sitting has whole: the records of the sitting that has most arms, the latest such."""
+        picks = [self.pick(sitting, level) for sitting in self.of_level(level)]
+        return max(enumerate(picks), key=lambda one: (len(one[1]), one[0]), default=(0, {}))[1]
+
     def choose(self, here: Here, gap_s: float | None, *, reuse: bool = False) -> Choice:
         """The sitting of each level; the earliest that has all arms, so that a choice once made stays."""
         picks: dict[int, Pick] = {}

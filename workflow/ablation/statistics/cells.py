@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from pandas import DataFrame
 
 from ablation.plan.plan import Plan
+from ablation.statistics.exclusions import Pairs, returnable
 from ablation.statistics.metrics import METRICS, Metric, observations_needed
 from ablation.statistics.paired import Floats
 
@@ -41,7 +42,7 @@ WHY = {
 
 @dataclass(frozen=True)
 class Cells:
-    """``values`` and ``absent``: shape (cells, blocks); ``keys`` are (model, arm, level)."""
+    """``values``, ``absent`` and ``returned``: shape (cells, blocks); ``keys`` are (model, arm, level)."""
 
     keys: list[tuple[str, str, int]]
     blocks: NDArray[np.int64]
@@ -50,6 +51,20 @@ class Cells:
     row: dict[tuple[str, str, int], int]
     fewest: NDArray[np.int64]
     """Fewest observations behind a quantile of the cell's runs; -1 where there is no count."""
+    observations: NDArray[np.int64]
+    """Fewest observations behind a quantile of the runs that count; -1 where there is no count."""
+    returned: Floats
+    """``values`` with the runs put back that only gates of timing took out (``exclusions.returnable``)."""
+
+    def pairs(self, ours: Sequence[int], theirs: Sequence[int]) -> Pairs:
+        """Log ratios of the cells ``ours`` over ``theirs``, by block, with what gates took out of them."""
+        gate = self.absent == Absent.GATE
+        return Pairs(
+            np.log(self.values[ours]) - np.log(self.values[theirs]),
+            np.log(self.returned[ours]) - np.log(self.returned[theirs]),
+            gate[ours],
+            gate[theirs],
+        )
 
 
 def planned(runs: DataFrame, plan: Plan) -> list[tuple[str, str, int, int]]:
@@ -97,6 +112,7 @@ class Grid:
         self._column = np.searchsorted(self.blocks, np.array(seen, dtype=np.int64))
         usable = runs["usable"].to_numpy(dtype=bool)
         self.absent[self._cell, self._column] = np.where(usable, Absent.NO, Absent.GATE)
+        self._returnable = ~usable & returnable(runs)
 
     def cells(self, metric: Metric) -> Cells:
         """The values of one metric, NaN where one takes no part."""
@@ -104,19 +120,30 @@ class Grid:
         why = self.absent[self._cell, self._column]
         good = np.isfinite(value) & (value > 0)
         why = np.where((why == Absent.NO) & ~good, Absent.NO_VALUE, why)
-        fewest = np.full(len(self.keys), -1)
+        few = np.zeros(len(value), dtype=bool)
+        fewest = observations = np.full(len(self.keys), -1)
         if metric.quantile is not None and metric.count is not None and metric.count in self.runs:
             count = self.runs[metric.count].to_numpy(dtype=np.float64, na_value=0.0)
             few = count < observations_needed(metric.quantile)
             why = np.where((why <= Absent.NO_VALUE) & few, Absent.TOO_FEW, why)
-            smallest = np.full(len(self.keys), np.inf)
-            np.minimum.at(smallest, self._cell, count)
-            fewest = np.where(np.isfinite(smallest), smallest, -1).astype(np.int64)
+            fewest = self._smallest(count, np.ones(len(count), dtype=bool))
+            observations = self._smallest(count, why == Absent.NO)
         values = np.full(self.absent.shape, np.nan)
         values[self._cell, self._column] = np.where(why == Absent.NO, value, np.nan)
+        returned = values.copy()
+        back = self._returnable & good & ~few
+        returned[self._cell[back], self._column[back]] = value[back]
         absent = self.absent.copy()
         absent[self._cell, self._column] = why
-        return Cells(self.keys, self.blocks, values, absent, self.row, fewest)
+        return Cells(
+            self.keys, self.blocks, values, absent, self.row, fewest, observations, returned
+        )
+
+    def _smallest(self, count: Floats, of: NDArray[np.bool_]) -> NDArray[np.int64]:
+        """The smallest count of each cell among some runs; -1 where it has none."""
+        smallest = np.full(len(self.keys), np.inf)
+        np.minimum.at(smallest, self._cell[of], count[of])
+        return np.where(np.isfinite(smallest), smallest, -1).astype(np.int64)
 
 
 def explain(absent: Sequence[int], metric: Metric, fewest: int) -> str:

@@ -146,14 +146,16 @@ def hedges_g(m: Moments) -> Floats:
 
 
 def holm(p: Floats) -> Floats:
-    """p-values of one family adjusted for their number; NaN stays NaN and is not counted.
+    """p-values adjusted for their number, each family along the last axis; NaN stays NaN and is not counted.
 
     Source: Holm (1979), Scand. J. Stat. 6, 65-70.
     """
     p = np.asarray(p, dtype=np.float64)
-    adjusted = np.full(p.shape, np.nan)
-    tested = np.flatnonzero(np.isfinite(p))
-    order = tested[np.argsort(p[tested], kind="stable")]
-    steps = np.maximum.accumulate(p[order] * np.arange(len(order), 0, -1))
-    adjusted[order] = np.minimum(steps, 1.0)
-    return adjusted
+    tested = np.isfinite(p)
+    order = np.argsort(np.where(tested, p, np.inf), axis=-1, kind="stable")
+    ordered = np.take_along_axis(np.where(tested, p, 0.0), order, axis=-1)
+    left = tested.sum(axis=-1, keepdims=True) - np.arange(p.shape[-1])
+    steps = np.minimum(np.maximum.accumulate(ordered * np.maximum(left, 0), axis=-1), 1.0)
+    adjusted = np.empty_like(p)
+    np.put_along_axis(adjusted, order, steps, axis=-1)
+    return np.where(tested, adjusted, np.nan)

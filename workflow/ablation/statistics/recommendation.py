@@ -16,17 +16,21 @@ from ablation.plan.plan import Plan
 from ablation.statistics.metrics import METRICS, PRIMARY, Metric
 from ablation.statistics.noise import same_settings
 from ablation.statistics.sentences import percent
+from ablation.statistics.verdict import VERDICTS, WITHHELD
 
 # More ranges than this are a table, not a sentence.
 MOST_PARTS = 8
+# Reasons of withheld verdicts that a headline gives.
+MOST_REASONS = 3
 
 
 @dataclass(frozen=True)
 class Recommendation:
     """What the verdicts of one (model, arm) add up to.
 
-    ``action``: enable, keep, either, depends, partly (shown somewhere, open elsewhere), open, noise (A/A), or
-    wrong (its answers differ from the baseline's, whatever its speed).
+    ``action``: enable, keep, either, depends, partly (shown somewhere, open or withheld elsewhere), open, withheld (no
+    verdict, and none that only lacks blocks), noise (A/A), or wrong (its answers differ from the baseline's, whatever
+    its speed). A level whose verdict is withheld is never a reason for anything: the sentence says why it is.
     ``sentence`` is the headline, ``clauses`` one by verdict, ``reasons`` the rows' own sentences.
     """
 
@@ -79,12 +83,12 @@ def _recommend(model: str, arm: str, rows: DataFrame, plan: Plan, metric: str) -
     reasons = [str(text) for text in rows["text"]]
     at = {
         verdict: [int(x) for x in rows.loc[rows["verdict"] == verdict, "concurrency"]]
-        for verdict in ("faster", "slower", "equivalent", "inconclusive")
+        for verdict in VERDICTS
     }
     margin = f"±{plan.study.design.equivalence_margin_percent:g} %"
     wrong = "accuracy" in rows and bool((rows["accuracy"] == "different").any())
     if arm in same_settings(plan):
-        clauses = _noise(at, measured, name, other, margin)
+        clauses = _noise(at, measured, name, other, margin) + _withheld(rows, measured)
         if wrong:
             clauses.append("their answers differ: one of the launches is not what it should be")
         words = "; ".join(clauses)
@@ -107,6 +111,7 @@ def _recommend(model: str, arm: str, rows: DataFrame, plan: Plan, metric: str) -
         clauses.append(f"{advice} {where}: equivalent within {margin}")
     if at["inconclusive"]:
         clauses.append(_open(rows, at["inconclusive"], measured))
+    clauses += _withheld(rows, measured)
     action = "wrong" if wrong else _action(at)
     sentence = f"{title}: {'; '.join(clauses)}."
     return Recommendation(model, arm, baseline, metric, action, sentence, clauses, reasons)
@@ -164,12 +169,29 @@ def _open(rows: DataFrame, levels: list[int], measured: list[int]) -> str:
     return f"{where}, {words} to settle part of it"
 
 
+def _withheld(rows: DataFrame, measured: list[int]) -> list[str]:
+    """The levels without a verdict, by what takes it away."""
+    some = rows[rows["verdict"] == WITHHELD]
+    clauses = []
+    for because, own in some.groupby("withheld_because", sort=False):
+        levels = [int(level) for level in own["concurrency"]]
+        clauses.append(f"no verdict {_where(levels, measured)}, withheld: {because}")
+    if len(clauses) > MOST_REASONS:
+        more = len(clauses) - MOST_REASONS
+        clauses[MOST_REASONS:] = [
+            f"withheld at {more} more level{'s' if more > 1 else ''}, see below"
+        ]
+    return clauses
+
+
 def _action(at: Mapping[str, list[int]]) -> str:
     faster, slower, same, unknown = (
         bool(at[v]) for v in ("faster", "slower", "equivalent", "inconclusive")
     )
     if faster and slower:
         return "depends"
+    if at[WITHHELD] and not unknown:
+        return "partly" if faster or slower or same else "withheld"
     if unknown:
         return "partly" if faster or slower or same else "open"
     if faster:

@@ -6,7 +6,6 @@ A table is written beside its place and then moved, and the same rows give the s
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pandas import DataFrame
 
-SCHEMA = "ablation.statistics/1"
+from ablation.files import write_table
+
+SCHEMA = "ablation.statistics/2"
+# Tables that an earlier version wrote, and what has become of their columns.
+EARLIER = "ablation.statistics/1"
+_RENAMED = {"p_holm": "p_adjusted", "p_tost_holm": "p_tost_adjusted"}
 
 _INT, _REAL, _TEXT = pa.int64(), pa.float64(), pa.string()
 
@@ -37,8 +41,8 @@ ARMS = _fields(
     ("unit", _TEXT, "", "unit of mean, low, high and sd"),
     ("n", _INT, "launches", "usable launches with a value"),
     ("mean", _REAL, "see unit", "mean over launches"),
-    ("low", _REAL, "see unit", "lower limit of the mean (Student t)"),
-    ("high", _REAL, "see unit", "upper limit of the mean (Student t)"),
+    ("low", _REAL, "see unit", "lower limit of the mean (Student t, on the logarithm)"),
+    ("high", _REAL, "see unit", "upper limit of the mean (Student t, on the logarithm)"),
     ("sd", _REAL, "see unit", "standard deviation over launches"),
     ("cov_percent", _REAL, "%", "coefficient of variation over launches"),
     ("cov_low_percent", _REAL, "%", "its lower limit (Vangel 1996)"),
@@ -65,16 +69,27 @@ COMPARISONS = _fields(
     ("low_percent", _REAL, "%", "lower limit of difference_percent (Student t, not adjusted)"),
     ("high_percent", _REAL, "%", "upper limit of difference_percent (Student t, not adjusted)"),
     ("p", _REAL, "1", "two-sided paired t test of the log ratio"),
-    ("p_holm", _REAL, "1", "p adjusted over the levels of (model, metric, arm)"),
+    ("p_adjusted", _REAL, "1", "p adjusted over the levels of (model, metric, arm)"),
     ("family_size", _INT, "levels", "levels that were tested in that family"),
     ("p_sign_flip", _REAL, "1", "two-sided sign-flip test of the log ratio"),
     ("sign_flip_floor", _REAL, "1", "smallest p that this many pairs can give"),
     ("p_tost", _REAL, "1", "two one-sided t tests against the margin, the larger p"),
-    ("p_tost_holm", _REAL, "1", "p_tost adjusted over the same family"),
+    ("p_tost_adjusted", _REAL, "1", "p_tost adjusted over the same family"),
     ("equivalence_margin_percent", _REAL, "%", "margin m: the band is 1/(1+m) to 1+m"),
     ("hedges_g", _REAL, "1", "paired Hedges' g of the log ratios"),
-    ("mde_percent", _REAL, "%", "effect found with 80 % power at this n and spread (no Holm)"),
-    ("verdict", _TEXT, "", "faster, slower, equivalent or inconclusive (faster is better)"),
+    (
+        "mde_percent",
+        _REAL,
+        "%",
+        "effect found with 80 % power at this n and spread (one level alone)",
+    ),
+    (
+        "verdict",
+        _TEXT,
+        "",
+        "faster, slower, equivalent, inconclusive or withheld (faster is better)",
+    ),
+    ("withheld_because", _TEXT, "", "why no verdict is given; empty where one is"),
     (
         "more_blocks",
         _INT,
@@ -83,6 +98,22 @@ COMPARISONS = _fields(
     ),
     ("settled_at", _INT, "blocks", "look that settled the verdict; 0: open; null: no looks"),
     ("left_out", _TEXT, "", "why planned blocks take no part"),
+    ("excluded_arm", _INT, "runs", "runs of the arm that a gate took out"),
+    ("excluded_baseline", _INT, "runs", "runs of the baseline that a gate took out"),
+    ("p_excluded", _REAL, "1", "McNemar's exact test of as many in both arms, by block"),
+    (
+        "n_put_back",
+        _INT,
+        "blocks",
+        "pairs with the runs put back that only gates of timing took out",
+    ),
+    ("put_back_percent", _REAL, "%", "difference_percent with them; null: none was put back"),
+    ("put_back_low_percent", _REAL, "%", "its lower limit"),
+    ("put_back_high_percent", _REAL, "%", "its upper limit"),
+    ("put_back_verdict", _TEXT, "", "verdict with them, of a fixed number of blocks"),
+    ("exclusions", _TEXT, "", "what is said of exclusions beside the verdict"),
+    ("observations", _INT, "", "fewest observations of a run behind a quantile"),
+    ("quantile_confidence", _REAL, "1", "that the largest of so many exceeds the quantile"),
     ("text", _TEXT, "", "the row as one sentence"),
 )
 
@@ -103,6 +134,20 @@ VARIABILITY = _fields(
     ("p_variance", _REAL, "1", "p of equal variances"),
 )
 
+POSITION = _fields(
+    ("model", _TEXT, "", "model of the study"),
+    ("metric", _TEXT, "", "column of aggregate/runs.parquet"),
+    ("place", _INT, "", "place of a launch in its block, from 2 on, against place 1"),
+    ("n_blocks", _INT, "blocks", "blocks in which every arm has a usable run at every level"),
+    ("difference_percent", _REAL, "%", "launches in this place against those in place 1"),
+    ("low_percent", _REAL, "%", "its lower limit (Student t)"),
+    ("high_percent", _REAL, "%", "its upper limit (Student t)"),
+    ("p", _REAL, "1", "two-sided t test of no effect of the place"),
+    ("first", _TEXT, "blocks", "how often each arm was launched first"),
+    ("balanced", pa.bool_(), "", "every arm as often in every place, to within one block"),
+    ("bias_percent", _REAL, "%", "what the effect adds to a difference from the baseline, at most"),
+)
+
 DECISIONS = _fields(
     ("model", _TEXT, "", "model of the study"),
     ("arm", _TEXT, "", "arm that is compared with the baseline"),
@@ -110,6 +155,7 @@ DECISIONS = _fields(
     ("blocks", _INT, "blocks", "complete blocks so far"),
     ("settled_at", _INT, "blocks", "look that settled the verdict; 0: open"),
     ("verdict", _TEXT, "", "verdict with the looks accounted for"),
+    ("withheld_because", _TEXT, "", "why no verdict is given; empty where one is"),
     ("low_percent", _REAL, "%", "lower limit, repeated confidence interval"),
     ("high_percent", _REAL, "%", "upper limit, repeated confidence interval"),
     ("stop", pa.bool_(), "", "the model needs no more blocks"),
@@ -144,19 +190,30 @@ def _missing(value: Any) -> bool:
 
 
 def write(frame: DataFrame, schema: pa.Schema, path: Path, **metadata: Any) -> None:
-    """Write the table as parquet: beside its place, then moved there."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        pq.write_table(to_table(frame, schema, **metadata), aside, compression="zstd")
-        os.replace(aside, path)
-    finally:
-        aside.unlink(missing_ok=True)
+    """Write the table as parquet, whole or not at all."""
+    write_table(path, to_table(frame, schema), {"schema": SCHEMA, **metadata})
 
 
 def read(path: Path) -> DataFrame:
-    """A statistics table as a frame; ``frame.attrs["ablation"]`` is the file's metadata."""
+    """A statistics table as a frame; ``frame.attrs["ablation"]`` is the file's metadata.
+
+    A table of the schema before this one gets its columns' present names, and those that it lacks, empty.
+    """
     table = pq.read_table(path)
     frame: DataFrame = table.to_pandas(ignore_metadata=True)
     frame.attrs["ablation"] = json.loads((table.schema.metadata or {}).get(b"ablation", b"{}"))
+    return _present(frame) if frame.attrs["ablation"].get("schema") == EARLIER else frame
+
+
+def _present(frame: DataFrame) -> DataFrame:
+    """A table of the schema before this one in the present schema."""
+    said = frame.attrs["ablation"] | {"schema": SCHEMA}
+    frame = frame.rename(columns=_RENAMED)
+    schema = COMPARISONS if "p_adjusted" in frame else DECISIONS if "saved" in frame else None
+    if schema is COMPARISONS:
+        said["adjusted_by"] = "Holm"
+    for field in schema or ():
+        if field.name not in frame:
+            frame[field.name] = "" if field.type == _TEXT else np.nan
+    frame.attrs["ablation"] = said
     return frame

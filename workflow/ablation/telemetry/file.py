@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import time
 from collections.abc import Iterable
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from ablation.files import write_table
 from ablation.telemetry.reading import NotObserved, Reading
 
 VERSION = "ablation.telemetry/1"
@@ -81,16 +81,8 @@ class TelemetryFile:
             self._rows = []
         if not self._batches:
             return
-        text = json.dumps({**self.about, "schema": VERSION, "samples": self.samples})
-        table = pa.Table.from_batches(self._batches).replace_schema_metadata(
-            {b"ablation": text.encode()}
-        )
-        partial = self.path.with_name(f".{self.path.name}.partial-{os.getpid()}")
-        try:
-            pq.write_table(table, partial, compression="zstd")
-            partial.replace(self.path)
-        finally:
-            partial.unlink(missing_ok=True)
+        about = {**self.about, "schema": VERSION, "samples": self.samples}
+        write_table(self.path, pa.Table.from_batches(self._batches), about)
 
     def _batch(self, readings: list[Reading]) -> pa.RecordBatch:
         columns: dict[str, list[Any]] = {
