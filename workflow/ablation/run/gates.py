@@ -231,7 +231,9 @@ def _client_bottleneck(summary: dict[str, Any], t: Thresholds) -> Any:
     seen = [(summary[name], limit, form, k) for name, limit, form, k in looked]
     seen = [item for item in seen if item[0] is not None]
     if not seen:
-        return gate("client_bottleneck", None, None, None, "not observed")
+        return gate(
+            "client_bottleneck", None, None, None, "not observed: the client did not measure itself"
+        )
     # The value is the worst of the three as a fraction of its own limit.
     worst = max(value / limit for value, limit, _, _ in seen)
     text = "the client used " + ", ".join(form.format(value * k) for value, _, form, k in seen)
