@@ -12,6 +12,7 @@
 #   probes/{model}/{arm}.json                                      what happened when an impossible arm was tried
 #   aggregate/ statistics/ figures/ report/                        derived from the runs
 # And results/compare/{study}-vs-{study}/report.html, of any two finished studies, whatever study is configured.
+# And results/audit/{table}/audit.html, of the published table config/published/{table}.csv: no study, no server (target: audit).
 from snakemake.utils import min_version
 
 min_version("9.14")
@@ -34,6 +35,7 @@ include: "workflow/rules/report.smk"
 include: "workflow/rules/export.smk"
 include: "workflow/rules/outcome.smk"
 include: "workflow/rules/compare.smk"
+include: "workflow/rules/audit.smk"
 
 
 report: "workflow/report/workflow.rst"

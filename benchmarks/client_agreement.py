@@ -37,6 +37,7 @@ from ablation.client.load import LoadSpec, drive
 from ablation.client.record import read_record, write_record
 from ablation.client.workload import Workload, fixed
 from ablation.run.decode import decode
+from ablation.run.gate import FAILED, in_state
 from ablation.run.gates import judge
 from ablation.run.metrics import summarise
 
@@ -116,9 +117,8 @@ def ours(url: str, level: int, vocabulary: int, process: Any, event_usage: bool)
         stored = read_record(Path(folder) / "record")
         rows = decode(stored)
         summary = summarise(rows, stored.run_json)
-        for gate in judge(summary, rows, stored.run_json):
-            if not gate["passed"]:
-                print(f"  gate {gate['gate']}: {gate['text']}")
+        for gate in in_state(judge(summary, rows, stored.run_json), FAILED):
+            print(f"  gate {gate['gate']}: {gate['text']}")
     return summary
 
 

@@ -16,6 +16,7 @@ import pandas as pd
 from pandas import DataFrame
 
 from ablation.aggregate.distributions import Distributions
+from ablation.evidence.claim import Claim
 from ablation.plan.plan import Excluded, Level, Load, Plan, PlannedModel, Session
 from ablation.plan.resolved import Resolved
 from ablation.run.sketch import sketch
@@ -153,6 +154,15 @@ def make_plan_sessions(
                         block=block,
                         rank=number + 1,
                         launch=launch,
+                        claim=Claim(
+                            kind="vllm",
+                            vllm=launch.vllm,
+                            location=launch.location,
+                            env=launch.env,
+                            args=launch.args,
+                            variables=["VLLM_ROCM_USE_AITER"],
+                            arguments=[],
+                        ),
                         session_hash=f"{number:012x}",
                         levels=[_level(number, level) for level in levels],
                         questions=None,

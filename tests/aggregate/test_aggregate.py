@@ -33,8 +33,8 @@ METADATA = {
     "ended_at": "2026-01-01T00:01:00+00:00",
     "usable": True,
     "gates": [
-        {"gate": "failures", "passed": True, "text": "none"},
-        {"gate": "g", "passed": False, "text": "why"},
+        {"gate": "failures", "state": "passed", "text": "none"},
+        {"gate": "g", "state": "failed", "text": "why"},
     ],
     "summary": {
         "requests": 3,

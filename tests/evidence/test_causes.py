@@ -8,6 +8,7 @@ from ablation.evidence.stages import WORDS
 from tests.evidence.failures import FAILURES
 from tests.evidence.healthy import HEALTHY
 from tests.evidence.logs import CPU, CPU_KV, CPU_LOADED, LOADED, READY, ROCM_014, SERVING, STOPPED
+from tests.evidence.published import CASES, MORE
 
 BY_ITSELF = {"how": "ended by itself", "code": 1, "signal": None}
 
@@ -37,9 +38,9 @@ def test_there_are_enough():
 
 
 def test_every_class_has_a_log_and_a_remedy():
-    seen = {kind for kind, _, _ in FAILURES}
+    seen = {kind for kind, _, _ in FAILURES} | {case[1] for case in (*CASES, *MORE)}
     # No two servers die of these in the same words; their patterns are held by the tests below.
-    rare = {"jit-lock", "quantization", "bus-error"}
+    rare = {"quantization", "bus-error", "host-memory", "host-limits", "kernel-refused"}
     assert {c.id for c in (*CLASSES, *SILENT, UNKNOWN)} - seen == rare
     assert all(c.remedy and c.words for c in CLASSES)
 
@@ -49,6 +50,8 @@ def test_every_class_has_a_log_and_a_remedy():
     [
         ("ValueError: Quantization method specified in the model config (fp8) does not match", "quantization"),
         ("Fatal Python error: Bus error", "bus-error"),
+        ("OSError: [Errno 12] Cannot allocate memory", "host-memory"),
+        ("RuntimeError: can't start new thread", "host-limits"),
     ],
 )  # fmt: skip
 def test_rare_classes(line, kind):

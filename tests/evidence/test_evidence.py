@@ -5,8 +5,7 @@ import pytest
 from ablation import evidence
 from ablation.evidence.backends import named_lines
 from ablation.evidence.stages import stages
-from ablation.evidence.treatment import treatment
-from ablation.study.config import Arm
+from tests.evidence.claims import claim, proof
 
 HEALTHY = """\
 (EngineCore pid=3701) INFO 11-23 02:58:43 [cpu.py:120] Using CPU_MLA backend.
@@ -39,27 +38,31 @@ def test_backends_are_told_once_and_plainly():
 
 
 @pytest.mark.parametrize(
-    ("arm", "log", "passed"),
+    ("what", "log", "passed"),
     [
-        (Arm(evidence=r"isa:Intel AVX$"), HEALTHY, True),
-        (Arm(evidence=r"isa:Intel AVX2$"), HEALTHY, False),
-        (Arm(), HEALTHY, None),
-        (Arm(evidence="CPU_MLA", counter_evidence="Unknown vLLM"), HEALTHY, True),
+        (claim(evidence=r"isa:Intel AVX$"), HEALTHY, True),
+        (claim(evidence=r"isa:Intel AVX2$"), HEALTHY, False),
+        (claim(), HEALTHY, None),
+        (claim(evidence="CPU_MLA", counter_evidence="Unknown vLLM"), HEALTHY, True),
         (
-            Arm(counter_evidence="Unknown vLLM"),
+            claim(counter_evidence="Unknown vLLM"),
             HEALTHY + "Unknown vLLM environment variable detected: X",
             False,
         ),
-        (Arm(evidence="TRITON_ATTN backend"), "INFO Cannot use TRITON_ATTN backend on CPU.", True),
         (
-            Arm(evidence="TRITON_ATTN backend", counter_evidence="Cannot use"),
+            claim(evidence="TRITON_ATTN backend"),
+            "INFO Cannot use TRITON_ATTN backend on CPU.",
+            True,
+        ),
+        (
+            claim(evidence="TRITON_ATTN backend", counter_evidence="Cannot use"),
             "INFO Cannot use TRITON_ATTN backend on CPU.",
             False,
         ),
     ],
 )
-def test_treatment(arm, log, passed):
-    assert treatment(log, arm)["passed"] is passed
+def test_treatment(what, log, passed):
+    assert proof(log, what)["passed"] is passed
 
 
 @pytest.mark.parametrize(

@@ -9,14 +9,15 @@ from typing import Any
 from matplotlib.figure import Figure
 from pandas import DataFrame
 
+from ablation.audit.read import read_published
 from ablation.figures.registry import FIGURES, drawing
 from ablation.plan.plan import Plan
+from ablation.run.gate import usable
 from ablation.run.gates import judge
 from ablation.run.metrics import mark_window
 from ablation.run.metrics import summarise as summarise_run
 from ablation.run.schema import write_run_parquet
 from ablation.statistics import compare, summarise
-from ablation.statistics.audit import read_published
 from ablation.statistics.variability import variability
 from tests.run_rows import closed_loop, run_json, table, unsent
 from tests.synthetic import make_distributions, make_sessions
@@ -65,7 +66,7 @@ def write_run(folder: Path, plan: Plan, requests: list[dict[str, Any]], **more: 
         "ended_at": "2026-01-01T00:01:00+00:00",
         "summary": summary,
         "gates": gates,
-        "usable": all(gate["passed"] for gate in gates),
+        "usable": usable(gates),
         "provenance": {},
     }
     path = folder / f"{more.get('run_hash', level.run_hash)}-{more.get('block', 1)}.parquet"

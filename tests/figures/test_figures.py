@@ -135,4 +135,4 @@ def test_a_synthetic_run_is_of_the_schema(usual):
 
     schema = pq.read_schema(usual[1]["run"][0])
     assert schema.names == RUN.names
-    assert json.loads(schema.metadata[b"ablation"])["schema"] == "ablation.run/1"
+    assert json.loads(schema.metadata[b"ablation"])["schema"] == "ablation.run/2"

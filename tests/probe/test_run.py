@@ -117,6 +117,11 @@ RECORD = {
             {"outcome": "answered", "ready_s": 9.0, "answered": 6, "treatment": {"passed": False, "text": "CPU_ATTN"}},
             "145.27 GiB loaded, was ready after 9 s and answered 6 requests, but CPU_ATTN",
         ),
+        (
+            {"outcome": "answered", "ready_s": 9.0, "answered": 6,
+             "treatment": {"passed": None, "state": "cannot be told", "text": "it cannot be told from the log"}},
+            "145.27 GiB loaded, was ready after 9 s and answered 6 requests, but it cannot be told from the log",
+        ),
     ],
 )  # fmt: skip
 def test_summary(changes, text):

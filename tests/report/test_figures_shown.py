@@ -1,9 +1,10 @@
 """Every registered figure stands in the report's section that the registry names."""
 
+from ablation.audit.judge import audit
+from ablation.audit.read import read_published
 from ablation.figures.registry import FIGURES
 from ablation.report import build_context
 from ablation.statistics import compare, summarise
-from ablation.statistics.audit import audit, read_published
 from ablation.statistics.variability import variability
 from tests.figures.drawn import PUBLISHED
 from tests.synthetic import make_plan, make_runs, make_sessions

@@ -37,7 +37,7 @@ def test_round_trip_and_same_bytes(tmp_path: Path) -> None:
     write_run_parquet(two, ROWS, {"usable": True, "study": "s"})
     assert one.read_bytes() == two.read_bytes()
     rows, metadata = read_run_parquet(one)
-    assert metadata == {"schema": "ablation.run/1", "study": "s", "usable": True}
+    assert metadata == {"schema": "ablation.run/2", "study": "s", "usable": True}
     assert read_run_metadata(one) == metadata
     assert rows.equals(ROWS)
     assert rows.schema.field("ttft_s").metadata[b"unit"] == b"s"

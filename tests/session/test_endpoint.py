@@ -9,6 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
+from ablation.evidence.settled import unproved
 from ablation.plan.plan import plan_json
 from ablation.plan.schedule import Schedule
 from ablation.run.derive import derive_run
@@ -79,6 +80,8 @@ def test_a_visit_measures_and_leaves_the_server_running(running, tmp_path):
     (launch,) = evidence["launches"]
     assert f"visiting {url}" in words
     assert launch["treatment"]["passed"] is None
+    assert launch["treatment"]["state"] == "cannot be told"
+    assert launch["treatment"]["settings"] == []
     assert launch["treatment"]["text"] == NOT_OBSERVABLE
     assert launch["launch"] == {"kind": "endpoint", "url": url}
     assert not (store.folder / launch["launch_id"] / "server.log").exists()
@@ -90,7 +93,10 @@ def test_a_visit_measures_and_leaves_the_server_running(running, tmp_path):
     metadata = derive_run(store, name, path, study="small", gates=gates, slo=slo)
     judged = {gate["gate"]: gate for gate in metadata["gates"]}
     assert metadata["usable"], metadata["gates"]
-    assert judged["jit_in_window"]["text"] == "not observed: no server log"
+    assert judged["treatment"]["state"] == "not observed"
+    ((clause,),) = unproved([evidence], "other").values()
+    assert clause.startswith("whether the treatment took effect cannot be told (not observable: ")
+    assert judged["jit_in_window"]["text"] == "not observed: there is no server log"
     assert judged["server_counters"]["value"] == 0.0  # by its /metrics
 
 

@@ -1,6 +1,9 @@
 """What vLLM a Python has, and what a study may ask of it."""
 
+import contextlib
+import os
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -90,3 +93,21 @@ def test_a_model_folder_that_is_not_there(tmp_path):
     (tmp_path / "config.json").write_text("{}")
     check_model(str(tmp_path), False, "models.m.path")
     check_model("owner/name-on-the-hub", False, "models.m.path")
+
+
+def test_a_model_folder_by_the_same_rule_as_everywhere(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    for location in ("~/models/m", "org/name", "a folder/m"):
+        with contextlib.ExitStack() as refused:
+            if location != "org/name":
+                refused.enter_context(pytest.raises(StudyError, match="no config"))
+            check_model(location, False, "models.m.path")
+        folder = Path(os.path.expanduser(location))
+        folder.mkdir(parents=True)
+        with pytest.raises(StudyError, match="no config"):
+            check_model(location, False, "models.m.path")
+        (folder / "config.json").write_text("{}")
+        check_model(location, False, "models.m.path")
+    check_model("unsloth/Qwen3-0.6B-GGUF:Q4_K_M", False, "models.m.path")
+    check_model("s3://bucket/models/m", False, "models.m.path")

@@ -65,3 +65,16 @@ def test_arguments_of_a_command():
     assert argument(words, "dtype") == "bfloat16"
     assert argument(words, "tensor-parallel-size") == "8"
     assert argument(words, "x") is None
+
+
+def test_of_the_revision_that_was_served(tmp_path):
+    for commit, layers in (("1" * 40, 1), ("2" * 40, 2)):
+        folder = tmp_path / "hub" / "models--owner--name" / "snapshots" / commit
+        folder.mkdir(parents=True)
+        (folder / "config.json").write_text(json.dumps(CONFIG | {"num_hidden_layers": layers}))
+    words = [*command("owner/name"), "--revision", "2" * 40]
+    found = model_config(words, {"HF_HOME": str(tmp_path)})
+    assert found is not None
+    assert found["config"]["num_hidden_layers"] == 2
+    # Of two, and none that is `main`, it is not known which the server took.
+    assert model_config(command("owner/name"), {"HF_HOME": str(tmp_path)}) is None

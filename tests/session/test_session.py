@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 
 import pytest
 
@@ -146,9 +147,8 @@ def test_a_treatment_that_did_not_happen_does_not_count(store, tmp_path, require
         name: arm.model_copy(update={"evidence": "kernel of gold"})
         for name, arm in plan.study.factor.arms.items()
     }
-    plan.study = plan.study.model_copy(
-        update={"factor": plan.study.factor.model_copy(update={"arms": arms})}
-    )
+    factor = plan.study.factor.model_copy(update={"arms": arms})
+    plan = Schedule(plan.study.model_copy(update={"factor": factor}), plan.catalogue)
     evidence, _ = measure(plan, store)
     gates = GATES | {"treatment": required}
     name = evidence["runs"][0]["record"]
@@ -159,3 +159,16 @@ def test_a_treatment_that_did_not_happen_does_not_count(store, tmp_path, require
     assert gate["gate"] == "treatment"
     assert "no line of the server's log matches 'kernel of gold'" in gate["text"]
     assert metadata["usable"] is usable
+    # Correcting the expression costs no measurement.
+    told = replace(plan.plan.sessions[0].claim, evidence="reference server")
+    path = tmp_path / "again.parquet"
+    again = derive_run(store, name, path, study="small", gates=gates, slo=SLO, claim=told)
+    assert again["usable"]
+    # Without any, the log cannot tell whether the server heeded its arguments: that fails nothing, and is said.
+    told = replace(told, evidence=None)
+    path = tmp_path / "open.parquet"
+    again = derive_run(store, name, path, study="small", gates=gates, slo=SLO, claim=told)
+    assert again["usable"]
+    gate = again["gates"][-1]
+    assert (gate["state"], gate["value"]) == ("not observed", None)
+    assert "cannot be told from the log whether" in gate["text"]

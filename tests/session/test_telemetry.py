@@ -50,7 +50,7 @@ def test_from_the_samples_of_a_launch_to_the_aggregate(tmp_path, monkeypatch):
     truth = 300 / summary["output_throughput_tok_s"]
     assert summary["energy_per_output_token_j"] == pytest.approx(truth, rel=1e-3)
     gate = next(gate for gate in made["gates"] if gate["gate"] == "throttling")
-    assert gate["passed"]
+    assert gate["state"] == "passed"
     assert "100.0% are at the power limit, which does not fail" in gate["text"]
     before = path.read_bytes()
     derive_run(store, name, path, study="small", gates=plan.study.gates.model_dump(), slo={})

@@ -137,6 +137,7 @@ class Host:
         monkeypatch.setattr(measure, "CLIENT_VERSION", self.client)
         monkeypatch.setattr(measure.time, "time", lambda: self.now_s)
         monkeypatch.setattr(measure, "host_lock", _free)
+        monkeypatch.setattr(measure, "end_orphans", lambda *_: [])
         builds = Builds(self.build, dict.fromkeys(plan.arms, self.weights))
         monkeypatch.setattr(measure.Builds, "of", lambda *_: builds)
         began = self.now_s

@@ -45,5 +45,5 @@ def test_peaks_are_plausible():
 def test_a_typo_in_the_table(tmp_path: Path):
     table = tmp_path / "gpus.yaml"
     table.write_text("gpus:\n  - {name: X, architecture: gfx942, memory_gb: 192}\n")
-    with pytest.raises(StudyError, match=r"gpus\.yaml: gpus\.0\.memory_gb: unknown field"):
+    with pytest.raises(StudyError, match=r"gpus\.yaml: gpus\[0\]\.memory_gb: unknown field"):
         read_gpus(table)

@@ -13,7 +13,7 @@ pytestmark = pytest.mark.workflow
     [
         ({"no-such-option": 1}, "before it was ready|unrecognized arguments"),
         ({"fault": "death:3"}, "level 1"),
-        ({"fault": "death:30"}, "level 4"),
+        ({"fault": "death:16"}, "level 4"),
     ],
     ids=["at start", "in the first level", "in the second level"],
 )

@@ -21,6 +21,7 @@ rule sitting:
     params:
         run_hashes=SCHEDULE.sitting_hashes,
         design=SCHEDULE.sitting_design,
+        build=SCHEDULE.build,
         # One more where the last attempt left a failure: the same command tries again what failed, and only that.
         attempt=SCHEDULE.attempt,
     script:

@@ -10,6 +10,7 @@ PACKAGES = str(Path(workflow.basedir) / "workflow")
 sys.path.insert(0, PACKAGES)
 os.environ.update(PYTHONPATH=PACKAGES)
 
+from ablation.audit.places import given_table
 from ablation.errors import UserError
 from ablation.plan.schedule import Schedule
 from ablation.session.lock import folder_lock
@@ -20,9 +21,13 @@ if "study" not in config:
     configfile: f"{workflow.basedir}/config/config.yaml"
 
 
+# `--config audit=path.csv` names a published table (audit.smk) and is no part of a study.
+AUDITED = config.pop("audit", None)
+
 CONFIG_FILES = ", ".join(os.path.relpath(path) for path in workflow.configfiles)
 
 try:
+    AUDITED = given_table(AUDITED)
     SCHEDULE = Schedule.from_config(config, CONFIG_FILES or "the study")
 except UserError as error:
     raise WorkflowError(str(error)) from None

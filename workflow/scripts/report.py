@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pandas as pd
 
+from ablation.audit.judge import audit
+from ablation.audit.read import read_published
 from ablation.files import read_json, write_text
 from ablation.job import job
 from ablation.places import here_or_home
@@ -12,7 +14,6 @@ from ablation.plan.plan import read_plan
 from ablation.plan.schedule import Schedule
 from ablation.report import build_context, render_html, render_markdown
 from ablation.statistics import tables
-from ablation.statistics.audit import audit, read_published
 from ablation.study.config import Study
 
 

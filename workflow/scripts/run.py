@@ -22,7 +22,7 @@ if __name__ == "__main__":
                 study=study.study,
                 gates=snakemake.params.gates,
                 slo=snakemake.params.slo,
-                arm=study.factor.arms[wildcards.arm],
+                claim=schedule.session(wildcards).claim,
             )
         else:
             identity = {

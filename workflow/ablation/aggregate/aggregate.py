@@ -15,6 +15,7 @@ import pyarrow as pa
 from ablation.aggregate.distributions import Distributions
 from ablation.files import write_table
 from ablation.plan.plan import Plan, Session
+from ablation.run.gate import FAILED, NOT_OBSERVED, PASSED, in_state
 from ablation.run.schema import read_run_metadata
 from ablation.study.load import StudyError
 
@@ -45,9 +46,16 @@ _IDENTITY = [
     _field("client", pa.string(), "", "version of the load generator"),
     _field("launch_started_at", pa.timestamp("us", "UTC"), "", "when the server was launched"),
     _field("launch_ended_at", pa.timestamp("us", "UTC"), "", "when it had ended"),
-    _field("usable", pa.bool_(), "", "every gate passed"),
+    _field("usable", pa.bool_(), "", "no gate failed"),
     _field("gates_failed", pa.list_(pa.string()), "", "names of the gates that failed"),
     _field("gate_texts", pa.list_(pa.string()), "", "what those gates say"),
+    _field("gates_passed", pa.list_(pa.string()), "", "names of the gates that passed"),
+    _field(
+        "gates_not_observed",
+        pa.list_(pa.string()),
+        "",
+        "names of the gates that could not look: no pass, and no failure",
+    ),
 ]
 _COUNTS = {
     "requests": "requests sent",
@@ -161,7 +169,7 @@ def write_aggregate(table: pa.Table, path: Path, plan: Plan) -> None:
 
 
 def _row(metadata: dict[str, Any], session: Session) -> dict[str, Any]:
-    failed = [gate for gate in metadata["gates"] if not gate["passed"]]
+    failed = in_state(metadata["gates"], FAILED)
     summary = metadata["summary"]
     row = {name: summary.get(name) for name in RUNS.names}
     row |= {
@@ -178,4 +186,6 @@ def _row(metadata: dict[str, Any], session: Session) -> dict[str, Any]:
         "usable": metadata["usable"],
         "gates_failed": [gate["gate"] for gate in failed],
         "gate_texts": [gate["text"] for gate in failed],
+        "gates_passed": [gate["gate"] for gate in in_state(metadata["gates"], PASSED)],
+        "gates_not_observed": [gate["gate"] for gate in in_state(metadata["gates"], NOT_OBSERVED)],
     }

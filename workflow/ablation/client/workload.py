@@ -193,7 +193,9 @@ def read_prompts(path: Path) -> list[PromptLine]:
         raise WorkloadError(f"prompt file {path}: {error}; give a readable UTF-8 file") from error
     lines = [
         _prompt_line(line, f"{path}:{number}")
-        for number, line in enumerate(text.splitlines(), start=1)
+        for number, line in enumerate(
+            text.split("\n"), start=1
+        )  # not splitlines: U+2028 may stand in a string
         if line.strip()
     ]
     if not lines:

@@ -1,16 +1,19 @@
 """Which attention, MoE, linear and vision kernels a server really used, by its own log.
 
 Words read in vLLM 0.14.1, 0.32 and 0.33: platforms/{rocm,cuda,cpu}.py, model_executor/layers/fused_moe/oracle/,
-model_executor/kernels/linear/, model_executor/layers/attention/mm_encoder_attention.py; and of oneDNN.
+model_executor/layers/quantization/{mxfp4,quark/quark_moe}.py, model_executor/kernels/linear/,
+v1/attention/backends/mla/prefill/selector.py, model_executor/layers/attention/mm_encoder_attention.py; and of oneDNN.
 """
 
 from __future__ import annotations
 
 import re
 
+from ablation.evidence.jit import UNTUNED_AITER
 from ablation.evidence.lines import matching, plain
 
-COMPONENTS = ("attention", "moe", "linear", "vision")
+# `prefill` is that of an MLA model, whose decoding is `attention`.
+COMPONENTS = ("attention", "prefill", "moe", "linear", "vision")
 
 # Lines that name kernels, whole, for a reader.
 NAMED = re.compile(
@@ -22,6 +25,7 @@ _ALIASES = {
     "AITER FLASH ATTENTION": "ROCM_AITER_FA",
     "AITER MHA": "ROCM_AITER_FA",
     "AITER MLA": "ROCM_AITER_MLA",
+    "AITER TRITON MLA": "ROCM_AITER_TRITON_MLA",
     "AITER UNIFIED ATTENTION": "ROCM_AITER_UNIFIED_ATTN",
     "ROCM/AITER UNIFIED ATTENTION": "ROCM_AITER_UNIFIED_ATTN",
     "ROCM ATTENTION": "ROCM_ATTN",
@@ -33,6 +37,7 @@ _ALIASES = {
     "FLASHINFER MLA": "FLASHINFER_MLA",
     "CUTLASS MLA": "CUTLASS_MLA",
     "TORCH SDPA": "TORCH_SDPA",
+    "ROCM AITER": "AITER",  # of the MoE oracles
 }
 _QUOTES = r"['\"]?"
 _VISION = (
@@ -40,8 +45,10 @@ _VISION = (
     re.compile(r"Using (\S+) for MMEncoderAttention"),
     re.compile(r"Using (.+?) backend for ViT"),
 )
+_PREFILL = re.compile(r"Using (\S+) MLA prefill backend")
 _MOE = (
-    re.compile(rf"Using {_QUOTES}([\w.-]+?){_QUOTES} (?:[\w-]+ )*?(?:MoE|MOE) backend"),
+    re.compile(r"Using (.+?) backend for FP8 MoE"),  # 0.14
+    re.compile(rf"Using {_QUOTES}(ROCm AITER|[\w.-]+?){_QUOTES} (?:[\w-]+ )*?(?:MoE|MOE) backend"),
     re.compile(r"Using (\w+Experts\w*|AITER\w*|Marlin\w*)\b(?! MoE backend)(?=.*(?:MoE|MOE))"),
     re.compile(r"Using (\w+MoEMethod)\b"),
     re.compile(r"\[fused_moe\] using (\w+)"),
@@ -62,28 +69,46 @@ _ATTENTION = (
     ),
     re.compile(
         r"Using ((?:ROCm|Rocm|Aiter|AITER|Triton|Flash|Flex|Torch|Cutlass|CUTLASS)[\w/]*"
-        r"(?: (?:Aiter|AITER|Flash|Unified|Triton))*(?: ?(?:Attention|MLA|SDPA|Infer)))"
+        r"(?: (?:Aiter|AITER|Flash|Unified|Triton|TRITON))*(?: ?(?:Attention|MLA|SDPA|Infer)))"
         r"(?: backend)?(?: on V1 engine)?(?: backend)?\.?$"
     ),
     re.compile(r"Using (FlashInfer|FlashMLA|XFormers|FlexAttention) backend(?: on V1 engine)?\.?"),
 )
+# In a file of MoE kernels the line need not say so: `[mxfp4.py:170] Using Marlin backend` (0.19), and Quark's.
+_MOE_FILES = re.compile(r"\[(?:mxfp4|quark_moe)\.py:\d+\] Using ([\w.-]+) backend")
+# The same words on two platforms (0.11 to 0.14).
+_SPARSE = re.compile(r"Using Sparse MLA backend")
+_SPARSE_MLA = {"[rocm.py": "ROCM_AITER_MLA_SPARSE", "[cuda.py": "FLASHMLA_SPARSE"}
 # A CPU worker; for a model without MLA it has one backend only and names it nowhere (platforms/cpu.py).
 _CPU = re.compile(r"\[cpu_worker\.py|\[cpu_model_runner\.py|CPU KV cache size")
 _REFUSED = re.compile(r"Cannot use (\S+) backend")
+# Another kernel than the one asked for or preferred, by any phrasing: vLLM's, AITER's, FlashInfer's.
+_FALL_BACK = r"[Ff](?:all|alls|alling|ell)[ -]?back|unavailable[^.]*[;,] using|not (?:available|found)[.;,] [Uu]sing"
+_KERNEL = (
+    r"backend|[Kk]ernel|[Aa]ttention|MoE|MOE|AITER|[Aa]iter|Triton|Marlin|FlashInfer|FlyDSL|CUTLASS|DeepGEMM|GEMM|emulation"
+    r"|PyTorch|FLA\b|MQA|decode|prefill|all-?reduce|native|eager|implementation"
+)
+# A number format that is emulated, or weights turned into another one: the arm's kernel is not what ran.
+_EMULATED = (
+    r"Using ['\"]?EMULATION\b|Using \w*Emulation\w*|[Uu]sing (?:the )?emulation"
+    r"|emulation (?:mode|backend) (?:for|as|is)"
+    r"|[Ss]imulated weight|dequantiz\w+ (?:the )?weights? (?:on the fly|on every|to)|load-time dequant"
+    r"|(?:does not|doesn't) (?:support|have) native|[Ww]eight-only \w+ compression will be used"
+    r"|activation quantization [^.]* is ignored"
+)
+# A list of candidates names kernels that were not taken.
+_NO_FALLBACK = re.compile(r"LLM engine \(v|non-default args|engine config")
 _FALLBACKS = re.compile(
-    r"Cannot use .* backend|using the PyTorch fallback|does not support native MXFP4"
-    r"|(?:backend|kernel|attention|MoE|AITER|aiter).*(?:[Ff]alling back|[Ff]alls back|fallback)"
-    r"|(?:[Ff]alling back|fallback).*(?:backend|kernel|attention|MoE|AITER|aiter|emulation)"
+    rf"Cannot use .* backend|{_EMULATED}|'EMULATION' .*MoE backend|Emulation\w*Experts"
+    rf"|(?:{_KERNEL}).*(?:{_FALL_BACK})|(?:{_FALL_BACK}).*(?:{_KERNEL})"
     r"|using automatic selection for that layer|precluded higher-priority backend"
-    r"|is incompatible with this layer",
+    r"|is incompatible with this layer|is not supported by \w*Marlin\b",
 )
 _OVERRIDES = re.compile(
     r"Found incompatible backend|Overriding with|overrides --[\w-]+-backend|forces .* to use the .* backend"
 )
 _UNKNOWN = re.compile(r"Unknown vLLM environment variable detected: (\w+)")
-_WARNINGS = re.compile(
-    rf"{_UNKNOWN.pattern}|not found tuned config|{_FALLBACKS.pattern}|Found incompatible backend"
-)
+_WARNINGS = re.compile(rf"{_UNKNOWN.pattern}|{UNTUNED_AITER.pattern}|{_FALLBACKS.pattern}")
 
 
 def canonical(name: str) -> str:
@@ -92,40 +117,43 @@ def canonical(name: str) -> str:
     return _ALIASES.get(bare.upper(), bare.upper() if bare in ("FlashInfer", "FlashMLA") else bare)
 
 
-def backends(log: str) -> dict[str, list[str]]:
-    """Component -> kernels in use, in the order of their first mention.
-
-    {"attention": ["ROCM_AITER_MLA"], "moe": ["AITER"], "linear": [...], "vision": []}; an empty list where the
-    log names none. CPU_ATTN is inferred: vLLM on a CPU names only the other ones.
-    """
-    found: dict[str, dict[str, None]] = {component: {} for component in COMPONENTS}
-    for line in log.splitlines():
-        if not any(word in line for word in ("Using", "Overriding", "Selected", "isa:", "using")):
-            continue
-        text = plain(line)
-        for component, patterns in (
-            ("vision", _VISION),
-            ("moe", _MOE),
-            ("linear", _LINEAR),
-            ("attention", _ATTENTION),
-        ):
-            match = next((m for m in (p.search(text) for p in patterns) if m), None)
-            if match:
-                name = canonical(match.group(1))
-                if "onednn_verbose" in text:
-                    name = f"oneDNN {name}"
-                elif "[fused_moe]" in text:
-                    name = f"AITER {name}"
-                found[component][name] = None
-                break
-    if not found["attention"] and _CPU.search(log) and "Loading weights took" in log:
-        found["attention"]["CPU_ATTN"] = None
-    return {component: list(names) for component, names in found.items()}
+def kernel(line: str) -> tuple[str, str] | None:
+    """(component, kernel in use) of a line that names one: `("moe", "AITER")`."""
+    if not any(word in line for word in ("Using", "Overriding", "Selected", "isa:", "using")):
+        return None
+    text = plain(line)
+    for component, patterns in (
+        ("prefill", (_PREFILL,)),
+        ("vision", _VISION),
+        ("moe", _MOE),
+        ("linear", _LINEAR),
+        ("attention", _ATTENTION),
+    ):
+        match = next((m for m in (p.search(text) for p in patterns) if m), None)
+        if match:
+            name = canonical(match.group(1))
+            if "onednn_verbose" in text:
+                name = f"oneDNN {name}"
+            elif "[fused_moe]" in text:
+                name = f"AITER {name}"
+            return component, name
+    if match := _MOE_FILES.search(line):
+        return "moe", canonical(match.group(1))
+    if _SPARSE.search(text):
+        known = (name for place, name in _SPARSE_MLA.items() if place in line)
+        return "attention", next(known, "SPARSE_MLA")
+    return None
 
 
-def refused(log: str) -> list[str]:
-    """Attention backends that were asked for and not taken."""
-    return list(dict.fromkeys(canonical(name) for name in _REFUSED.findall(log)))
+def is_cpu(line: str) -> bool:
+    """Whether a line comes from a worker on a CPU."""
+    return _CPU.search(line) is not None
+
+
+def refused(line: str) -> str | None:
+    """The attention backend that a line says was asked for and not taken."""
+    match = _REFUSED.search(line)
+    return canonical(match.group(1)) if match else None
 
 
 def named_lines(log: str) -> list[str]:
@@ -134,8 +162,8 @@ def named_lines(log: str) -> list[str]:
 
 
 def fallbacks(log: str) -> list[str]:
-    """Distinct lines that say that another kernel was taken than the one asked for or preferred."""
-    return matching(log, _FALLBACKS)
+    """Distinct lines that say that another kernel than the preferred one was taken, or an emulation."""
+    return [line for line in matching(log, _FALLBACKS) if not _NO_FALLBACK.search(line)]
 
 
 def overrides(log: str) -> list[str]:
@@ -143,11 +171,12 @@ def overrides(log: str) -> list[str]:
     return matching(log, _OVERRIDES)
 
 
-def unknown_variables(log: str) -> list[str]:
-    """VLLM_* variables that the server said it does not know."""
-    return sorted(set(_UNKNOWN.findall(log)))
+def unknown_variable(line: str) -> str | None:
+    """The VLLM_* variable that a line says the server does not know."""
+    match = _UNKNOWN.search(line)
+    return match.group(1) if match else None
 
 
 def warnings(log: str) -> list[str]:
     """Distinct lines that cast doubt on the treatment."""
-    return matching(log, _WARNINGS)
+    return [line for line in matching(log, _WARNINGS) if not _NO_FALLBACK.search(line)]

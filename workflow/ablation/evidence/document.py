@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ablation.evidence.classes import CLASSES, SILENT, UNKNOWN
+from ablation.evidence.components import COMPONENTS
 from ablation.evidence.stages import WORDS
 
 _INTRODUCTION = """\
@@ -12,25 +13,35 @@ _INTRODUCTION = """\
 
 ## The treatment
 
-Each launch keeps, in the store and in `sessions/{model}/{arm}/block-{block}.json`, what its log says: the
-attention, MoE, linear and vision kernels in use, AITER's modules, fallbacks and overrides, kernels built with their
-seconds, shapes without a tuned configuration, variables that the server does not know. The report sets the arms side
-by side.
+Each launch keeps, in the store and in `sessions/{model}/{arm}/block-{block}.json`, what its log says: the attention,
+MoE, linear and vision kernels in use, AITER's components and modules, fallbacks and overrides, kernels built with
+their seconds, shapes without a tuned configuration, the arguments that the server repeats, variables that it does not
+know. The report sets the arms side by side.
 
-The gate `treatment` fails where the log speaks against the arm:
+The proof starts from the settings in force, all layers of the study laid over each other. Each setting whose value
+differs from the baseline's (of the baseline: from any other arm's) has a row in one of three states:
 
-| an arm with | fails unless |
-|---|---|
-| `attention-backend`, `mm-encoder-attn-backend`, `moe-backend`, `linear-backend` | the log names that kernel in use |
-| `VLLM_ROCM_USE_AITER: 1` | a kernel or a module of AITER is named |
-| `VLLM_ROCM_USE_AITER: 0` | none is (but for what every import of AITER loads) |
-| `VLLM_ROCM_USE_AITER: 1` and a component variable at 0 | that component's kernel is not named |
-| `dtype`, `enforce-eager`, `tensor-parallel-size` | the engine repeats the value |
-| `evidence`, `counter_evidence` | a line matches, or none does |
-| any variable | the server knows it |
+{settings}
 
-On a CPU `attention-backend: TRITON_ATTN` starts on CPU_ATTN with one line of INFO, and `AMX_MLA` on CPU_MLA without
-a word where the CPU lacks AMX: both fail.
+A variable that an arm leaves unset has no row (but for `VLLM_ROCM_USE_AITER`): nothing was asked of it.
+
+A launch is **refuted** where any row is, where a line matches `counter_evidence`, where none matches `evidence`, or
+where the server says that it is another vLLM than the planned one. It is **proved** where a line matches `evidence`,
+or every row is proved; else it **cannot be told**. An arm with the baseline's settings (A/A) has nothing to prove.
+The gate `treatment` fails for what is refuted. What cannot be told does not fail, but was not observed either: the
+gate says so, and the verdict is not given without that sentence.
+
+On a CPU `attention-backend: TRITON_ATTN` starts on CPU_ATTN with one line of INFO, and `AMX_MLA` on CPU_MLA without a
+word where the CPU lacks AMX: both are refuted.
+
+That a log does not name a component of AITER proves that it is off only where its presence is known to leave a trace:
+
+{components}
+
+The report holds a component that is left out against the logs of the arm that is the same but for it: one that was
+not in use there either changed nothing and is refuted (where its trace covers all that its variable switches), and
+one that leaves no line there either cannot be told. An arm that `leave_one_out` made is not proved by the `evidence`
+of the arm that it was made from.
 
 A treatment that happened and changed nothing is not a failure: where the logs of two arms do not differ, the report
 and its verdict say so. Evidence is read from the kept log each time a session's file or a run is derived: correcting
@@ -44,6 +55,82 @@ stage reached, memory loaded, the class of failure, the last lines; the log stay
 data. The report quotes the probes that there are, and calls an entry of the catalogue stale where a server said to be
 impossible was ready and answered. `config/studies/cpu-failures.yaml` probes real failures on any x86-64 machine.
 
+"""
+# What an arm changes -> when that is proved, refuted, and cannot be told.
+_SETTINGS = (
+    (
+        "`attention-backend`, `mm-encoder-attn-backend`, `moe-backend`, `linear-backend`, "
+        "`VLLM_ATTENTION_BACKEND`",
+        "the log names that kernel in use",
+        "it names another one, or says that this one cannot be used",
+        "it names none",
+    ),
+    (
+        "`VLLM_ROCM_USE_AITER: 1`",
+        "a kernel or a module of AITER is named, its RMS norm comes first, or its all-reduce is in use",
+        "",
+        "nothing of AITER is named",
+    ),
+    (
+        "`VLLM_ROCM_USE_AITER: 0`, or not set",
+        "none is, and others are named where AITER's would be",
+        "one is, and no argument asks for it by name",
+        "nothing is named where AITER's would be",
+    ),
+    (
+        "a component of AITER at 0",
+        "another kernel is named in its place",
+        "its own is",
+        "neither is",
+    ),
+    (
+        "a component of AITER at 1",
+        "its own kernel is named",
+        "another one is, vLLM declined it, or `VLLM_ROCM_USE_AITER` is not 1",
+        "neither is",
+    ),
+    (
+        "a variable that the server does not know, or knows and reads nowhere",
+        "",
+        "always",
+        "",
+    ),
+    (
+        "any other variable",
+        "",
+        "",
+        "always",
+    ),
+    (
+        "`dtype`, `enforce-eager`, `tensor-parallel-size`",
+        "the engine repeats the value",
+        "it says another",
+        "",
+    ),
+    (
+        "any other argument",
+        "the server's list of `non-default args` repeats it, or lacks it where it is off or not given",
+        "it has another value there",
+        "the log has no list, the list lacks it, or the values cannot be compared",
+    ),
+    (
+        "its own weights (`paths`)",
+        "the server repeats the model",
+        "it says another",
+        "the log does not say",
+    ),
+)
+_CAUSES = """\
+The cause is the first exception that ended a worker or the engine, without those that only pass on another's
+("Engine core initialization failed. See root cause above") or say that another process is gone; then the words of
+native code outside of any traceback; then the API server's last exception; then the silence of a server that lived
+on. A bare AssertionError is shown with its frame. The class is told by the words, by the package and function of
+the frames, and by the stage. What follows the order to end does not count.
+
+The remedy begins with what the log itself advises, in quotes, and with the variable of AITER's kernel in whose frame
+the exception was raised. Where a process crashed in native code, the library of the innermost frame decides whom it
+names (ROCm's runtime, a module of AITER, vLLM's own kernels, the collectives, a compiler). A class has several rows
+where what to do depends on the builder, the vendor or the place.
 """
 _SEEN = """
 ## Seen for real
@@ -67,16 +154,31 @@ vLLM 0.32.0 for CPUs, on 2 cores of an AMD EPYC (AVX-512, no AMX):
 """
 
 
+def _settings() -> str:
+    """The table of the states of a changed setting."""
+    head = ["| an arm changes | proved | refuted | cannot be told |", "|---|---|---|---|"]
+    return "\n".join([*head, *(f"| {' | '.join(cells)} |" for cells in _SETTINGS)])
+
+
+def _components() -> str:
+    """The table of AITER's components and their traces."""
+    lines = ["| variable | AITER's | where its trace is |", "|---|---|---|"]
+    for variable, component in COMPONENTS.items():
+        dead = f"; from {component.dead_since} on nothing reads it" if component.dead_since else ""
+        lines.append(f"| `{variable}` | {component.words} | {component.line}{dead} |")
+    return "\n".join(lines)
+
+
 def failures_document() -> str:
-    """The document, with the classes as they stand in the code."""
+    """The document, with the classes and components as they stand in the code."""
     lines = [
-        _INTRODUCTION,
+        _INTRODUCTION.replace("{settings}", _settings()).replace("{components}", _components()),
         "## Stages\n",
         "| stage | a server that ends there died |",
         "|---|---|",
         *(f"| `{stage}` | {words} |" for stage, words in WORDS.items()),
         "\n## Classes of failure\n",
-        "The first class that an error line matches names the cause; what follows the order to end does not count.\n",
+        _CAUSES,
         "| class | what it means | remedy |",
         "|---|---|---|",
     ]

@@ -9,33 +9,44 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from ablation.evidence.builds import (
+    FAILED,
+    FINISH,
+    IMPORT,
+    START,
+    TRITON_TIME,
+    WAIT,
+    module_of,
+)
 from ablation.evidence.lines import plain
+from ablation.evidence.stamps import split_lines
 
-# A line of kernel compilation: none may fall into a window (see run/gates.py).
-LINE = re.compile(
-    r"during inference: |start build \[|waiting for baton|Triton autotuning for function"
-    r"|Autotuning kernel|torch\.compile (?:takes|took|and initial)|Compiling a graph",
-)
-_START = re.compile(r"start build \[([^\]]+)\]")
-_FINISH = re.compile(r"finish build \[([^\]]+)\], cost ([\d.]+) ?s")
-_FAILED = re.compile(
-    r"\[aiter\] build \[([^\]]+)\] under .* failed|failed (?:build jit|jit build) \[([^\]]+)\]"
-)
-_IMPORT = re.compile(r"import \[([^\]]+)\] under ")
-_WAIT = re.compile(r"waiting for baton")
 _MONITOR = re.compile(
     r"(\w+) (kernel JIT compilation|autotuning[\w ]*|[\w. ]+) during inference: (\S+)"
 )
-_AUTOTUNE = re.compile(r"Triton autotuning for function (\S+).*finished after ([\d.]+) ?s", re.S)
 _COMPILE = re.compile(
     r"torch\.compile (?:takes|took|and initial profiling/warmup run together took) ([\d.]+) s"
 )
-_UNTUNED_AITER = re.compile(r"not found tuned config")
+# aiter/ops/gemm_op_*.py and aiter/tuned_gemm.py; aiter/fused_moe.py in several phrasings of one shape.
+UNTUNED_AITER = re.compile(
+    r"not found tuned config|[Nn]o tuned(?: \w+)? config for|Fmoe tuning not support for"
+    r"|\[fused_moe\] using [\w ]*\bdefault for"
+)
+_MOE_SHAPE = re.compile(
+    r"(?:tuning not support|config|default) for \((?:'gfx\w+', ?)?(.*?)\)(?:,|;|$)"
+)
 _UNTUNED_VLLM = re.compile(
-    r"Using default [\w ]*(?:MoE|GEMM|FP8|SSU|kernel)[\w ]* config.*(?:sub-optimal|might)"
+    r"Using default [\w ]*(?:MoE|GEMM|FP8|SSU|kernel)[\w ]* configs?\b|has no tuned [\w -]+ kernels"
+    r"|default tactic heuristic"
 )
 # Imported with the package itself, also by versions of vLLM whose AITER is off (pull request 32902).
 _ALWAYS = {"module_aiter_enum", "module_aiter_core"}
+
+
+def loaded_module(line: str) -> str | None:
+    """The module of AITER that a line says was loaded, but for those that every import of AITER loads."""
+    match = IMPORT.search(line)
+    return match.group(1) if match and match.group(1) not in _ALWAYS else None
 
 
 def jit(log: str) -> dict[str, Any]:
@@ -58,29 +69,31 @@ def jit(log: str) -> dict[str, Any]:
     modules: set[str] = set()
     late: set[str] = set()
     waits, autotune, compiled = 0, 0.0, None
-    for line in log.splitlines():
-        if match := _START.search(line):
-            built.add(match.group(1))
-        elif match := _FINISH.search(line):
-            built.add(match.group(1))
-            cost[match.group(1)] = max(float(match.group(2)), cost.get(match.group(1), 0.0))
-        elif match := _FAILED.search(line):
-            failed.add(match.group(1) or match.group(2))
-        elif match := _IMPORT.search(line):
-            modules.add(match.group(1))
-        elif _WAIT.search(line):
+    for said in split_lines(log):
+        line = plain(said)
+        if match := START.search(line):
+            built.add(module_of(match))
+        elif match := FINISH.search(line):
+            module = module_of(match)
+            built.add(module)
+            cost[module] = max(float(match["seconds"] or 0.0), cost.get(module, 0.0))
+        elif match := FAILED.search(line):
+            failed.add(match[1] or match[2])
+        elif loaded := loaded_module(line):
+            modules.add(loaded)
+        elif WAIT.search(line):
             waits += 1
         elif match := _MONITOR.search(line):
             late.add(f"{match.group(1)} {match.group(3).rstrip('.')}")
-        elif match := _AUTOTUNE.search(line):
-            autotune += float(match.group(2))
+        elif match := TRITON_TIME.match(line):
+            autotune += float(match[1])
         elif match := _COMPILE.search(line):
             compiled = max(float(match.group(1)), compiled or 0.0)
     return {
         "aiter_builds": len(built),
         "aiter_build_s": round(sum(cost.values()), 3),
         "aiter_failed": sorted(failed),
-        "aiter_modules": sorted(modules - _ALWAYS),
+        "aiter_modules": sorted(modules),
         "aiter_waits": waits,
         "late_compilations": sorted(late),
         "autotune_s": round(autotune, 3),
@@ -94,6 +107,7 @@ def untuned(log: str) -> dict[str, int]:
     shapes: distinct ones that AITER had no tuned configuration for; lines: how often it said so (every worker
     says it); vllm: distinct kernels of vLLM's own without a tuned configuration.
     """
-    aiter = [plain(line) for line in log.splitlines() if _UNTUNED_AITER.search(line)]
-    own = {plain(line) for line in log.splitlines() if _UNTUNED_VLLM.search(line)}
-    return {"shapes": len(set(aiter)), "lines": len(aiter), "vllm": len(own)}
+    aiter = [plain(line) for line in split_lines(log) if UNTUNED_AITER.search(line)]
+    shapes = {match.group(1) if (match := _MOE_SHAPE.search(line)) else line for line in aiter}
+    own = {plain(line) for line in split_lines(log) if _UNTUNED_VLLM.search(line)}
+    return {"shapes": len(shapes), "lines": len(aiter), "vllm": len(own)}

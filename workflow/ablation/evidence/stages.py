@@ -30,6 +30,10 @@ _NUMBERS = (
     ("graph_capture_s", re.compile(r"Graph capturing finished in ([\d.]+) secs")),
     ("engine_init_s", re.compile(r"init engine \(.*\) took ([\d.]+) s")),
 )
+# A server that is ready says one of these, the first with uvicorn's own lines switched off too.
+_SERVES = re.compile(
+    r"Starting vLLM (?:API )?server|Application startup complete|Uvicorn running on"
+)
 # The last that has begun is where a server is.
 _BEGUN: tuple[tuple[Stage, re.Pattern[str]], ...] = (
     (
@@ -67,4 +71,10 @@ def reached(log: str, *, loaded: bool = False) -> Stage:
     """The stage that a server came to. `loaded`: requests were sent to it (its log need not say so)."""
     if loaded:
         return "under_load"
-    return next((stage for stage, pattern in _BEGUN if pattern.search(log)), "start")
+    serves = _SERVES.search(log)
+    for stage, pattern in _BEGUN:
+        # Requests count only once it was ready: an engine that dies at the start may dump its queue, too.
+        since = serves.end() if serves else len(log)
+        if pattern.search(log, since if stage == "under_load" else 0):
+            return stage
+    return "start"

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from pandas import DataFrame
 
+    from ablation.audit.table import PublishedTable
+
 # Takes the paths behind one named input; what comes of it is what the drawing function takes.
 Reader = Callable[[list[Path]], Any]
 
@@ -38,8 +40,8 @@ def as_paths(files: list[Path]) -> list[Path]:
     return files
 
 
-def published_table(files: list[Path]) -> DataFrame | None:
+def published_table(files: list[Path]) -> PublishedTable | None:
     """The published table that the study names; None where it names none."""
-    from ablation.statistics.audit import read_published
+    from ablation.audit.read import read_published
 
     return read_published(files[0]) if files else None

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from pandas import DataFrame
 
+from ablation.audit.judge import Group, Judged, audit
+from ablation.audit.table import PublishedTable
 from ablation.figures.layout import MOST_PANELS, errors, foot, keep, model_title
 from ablation.figures.style import (
     INK,
@@ -24,18 +26,17 @@ from ablation.figures.style import (
     watermark,
 )
 from ablation.plan.plan import Plan
-from ablation.statistics.audit import audit
 from ablation.statistics.metrics import PRIMARY
 
 # More do not fit between two levels.
 MOST_OF_OURS = 5
 
 
-def draw(plan: Plan, *, published: DataFrame | None, comparisons: DataFrame) -> Figure:
+def draw(plan: Plan, *, published: PublishedTable | None, comparisons: DataFrame) -> Figure:
     """One panel a published model: differences in percent by level, theirs with what their n and CoV leave
     open, ours with its interval.
 
-    ``published`` is the table (``statistics.audit.read_published``), None where the study names none. Ours are
+    ``published`` is the table (``audit.read_published``), None where the study names none. Ours are
     the comparisons of the model of that name, and of those that stand for it.
     """
     ours = comparisons[comparisons["metric"] == PRIMARY] if len(comparisons) else comparisons
@@ -50,15 +51,21 @@ def draw(plan: Plan, *, published: DataFrame | None, comparisons: DataFrame) -> 
             )
             watermark(figure, plan)
             return figure
-        rows = audit(published, margin_percent=margin, confidence=confidence).rows
-        names, left_out = keep(
-            list(dict.fromkeys(rows["model"].map(str))), MOST_PANELS // 2, "tables"
-        )
-        figure, axes = panels(len(names), abreast=1)
-        for ax, name in zip(axes, names, strict=True):
+        judged = audit(published, margin_percent=margin, confidence=confidence)
+        # What has no level has no place on the axis.
+        drawable = [g for g in judged.groups if any(_placed(row) for row in g.rows)]
+        groups, left_out = keep(drawable, MOST_PANELS // 2, "tables")
+        figure, axes = panels(max(len(groups), 1), abreast=1)
+        if not groups:
+            notice(
+                axes[0],
+                "The published table holds no difference at a known concurrency:\nnothing to draw.",
+            )
+        for ax, group in zip(axes, groups, strict=False):
+            name = group.title or published.name
             own = [model for model in plan.models if _stands_for(plan, model, name)]
             mine = ours[ours["model"].isin(own)] if len(ours) else ours
-            _panel(ax, rows[rows["model"] == name], mine, plan, margin)
+            _panel(ax, group, mine, plan, margin)
             others = [model_title(plan, m, width=200) for m in own if m != name]
             others = [*others[:3], *([f"{len(others) - 3} more"] if len(others) > 3 else [])]
             ax.set_title(
@@ -75,6 +82,10 @@ def draw(plan: Plan, *, published: DataFrame | None, comparisons: DataFrame) -> 
     return figure
 
 
+def _placed(row: Judged) -> bool:
+    return row.row.level is not None and np.isfinite(row.difference_percent)
+
+
 def _stands_for(plan: Plan, model: str, name: str) -> bool:
     entry = plan.models[model]
     words = (model, entry.title, entry.stands_for or "")
@@ -85,11 +96,12 @@ def _plain(name: str) -> str:
     return re.sub(r"[^a-z0-9]", "", name.lower())
 
 
-def _panel(ax: Axes, theirs: DataFrame, ours: DataFrame, plan: Plan, margin: float) -> None:
+def _panel(ax: Axes, group: Group, ours: DataFrame, plan: Plan, margin: float) -> None:
+    theirs = [row for row in group.rows if _placed(row)]
     groups = list(ours.groupby(["model", "arm"], sort=False)) if len(ours) else []
     groups, left_out = keep(groups, MOST_OF_OURS, "comparisons of ours")
     levels = sorted(
-        {int(c) for c in theirs["concurrency"]} | {int(c) for c in ours.get("concurrency", [])}
+        {row.row.level or 0 for row in theirs} | {int(c) for c in ours.get("concurrency", [])}
     )
     place = {level: i for i, level in enumerate(levels)}
     low = 100 * (1 / (1 + margin / 100) - 1)
@@ -127,7 +139,7 @@ def _panel(ax: Axes, theirs: DataFrame, ours: DataFrame, plan: Plan, margin: flo
             color=MUTED,
             fontsize=9,
         )
-    bound = max(bound, 1.35 * float(theirs["difference_percent"].abs().max()))
+    bound = max(bound, 1.35 * max(abs(row.difference_percent) for row in theirs))
     bottom, top = ax.get_ylim()
     ax.set_ylim(
         max(bottom, -bound), min(top, bound) + 0.25 * (min(top, bound) - max(bottom, -bound))
@@ -141,16 +153,17 @@ def _panel(ax: Axes, theirs: DataFrame, ours: DataFrame, plan: Plan, margin: flo
     ax.legend(loc="upper right", fontsize=8.5, ncols=2)
 
 
-def _theirs(ax: Axes, rows: DataFrame, place: Mapping[int, int]) -> None:
-    x = np.array([place[int(c)] for c in rows["concurrency"]]) - 0.14
-    y = rows["difference_percent"].to_numpy(dtype=float)
-    for end, width in (("high", 1.0), ("low", 3.2)):
-        half = rows[f"half_width_{end}_percent"].to_numpy(dtype=float)
+def _theirs(ax: Axes, rows: Sequence[Judged], place: Mapping[int, int]) -> None:
+    x = np.array([place[row.row.level or 0] for row in rows]) - 0.14
+    y = np.array([row.difference_percent for row in rows])
+    for end, width in ((1, 1.0), (0, 3.2)):
+        # NaN, so not drawn, where the table prints no spread.
+        half = np.array([row.half_width_percent[end] for row in rows])
         ax.vlines(x, y - half, y + half, color=INK, linewidth=width, zorder=2)
-    reached = rows["reached"].to_numpy(dtype=bool)
-    n = sorted({int(value) for value in rows["n"]})
-    count = f"{n[0]}" if len(n) == 1 else f"{n[0]} to {n[-1]}"
-    for some, fill, word in ((reached, INK, ""), (~reached, "white", ", level never reached")):
+    never = np.array([row.reached is False for row in rows])
+    n = sorted({row.n for row in rows if row.n is not None})
+    count = "not printed" if not n else f"= {n[0]}" if len(n) == 1 else f"= {n[0]} to {n[-1]}"
+    for some, fill, word in ((~never, INK, ""), (never, "white", ", level never reached")):
         if some.any():
             ax.plot(
                 x[some],
@@ -161,5 +174,5 @@ def _theirs(ax: Axes, rows: DataFrame, place: Mapping[int, int]) -> None:
                 color=INK,
                 markerfacecolor=fill,
                 zorder=3,
-                label=f"published, n = {count}{word}",
+                label=f"published, n {count}{word}",
             )

@@ -25,6 +25,7 @@ from ablation.figures.style import (
     watermark,
 )
 from ablation.plan.plan import Plan
+from ablation.run.gate import FAILED, in_state
 from ablation.run.metrics import column, in_flight
 from ablation.run.schema import read_run_metadata, read_run_parquet
 from ablation.study.load import StudyError
@@ -64,10 +65,10 @@ def draw(plan: Plan, *, run: Sequence[Path]) -> Figure:
         label = arm_styles(plan)[metadata["arm"]].label
         where = f", {label}, block {metadata['block']}, concurrency {metadata['concurrency']}"
         above.set_title(model_title(plan, metadata["model"], where, 100))
-        failed = [gate["gate"] for gate in metadata["gates"] if not gate["passed"]]
+        failed = [gate["gate"] for gate in in_state(metadata["gates"], FAILED)]
         foot(
             figure,
-            f"n = {metadata['summary']['requests']:,} requests. {said}",
+            f"n = {metadata['summary'].get('requests', 0):,} requests. {said}",
             f"Out of the comparison, gates failed: {', '.join(failed)}." if failed else "",
         )
         watermark(figure, plan)
@@ -80,7 +81,7 @@ def choose(paths: Sequence[Path]) -> tuple[Path, dict[str, Any]]:
     usable = [(path, metadata) for path, metadata in read if metadata["usable"]] or read
     order = sorted(
         usable,
-        key=lambda one: (one[1]["summary"]["output_throughput_tok_s"] or 0.0, one[1]["block"]),
+        key=lambda one: (one[1]["summary"].get("output_throughput_tok_s") or 0.0, one[1]["block"]),
     )
     return order[(len(order) - 1) // 2]
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from ablation.plan.cost import detectable_percent, sign_flip_floor
 from ablation.plan.plan import PlannedModel
-from ablation.plan.vocabulary import DEFAULT
+from ablation.plan.vocabulary import Vocabulary
 from ablation.study.config import Study
 from ablation.study.launch import Endpoint
 
@@ -17,9 +17,18 @@ CAVEAT = (
 )
 
 
-def advice(study: Study, models: Mapping[str, PlannedModel]) -> list[str]:
+def advice(
+    study: Study,
+    models: Mapping[str, PlannedModel],
+    vocabularies: Mapping[str, Vocabulary],
+) -> list[str]:
     """Warnings of the study's own design: endpoints, blocks, requests, vocabulary."""
-    return [*_endpoints(study), *_blocks(study, models), *_requests(study), *_vocabularies(study)]
+    return [
+        *_endpoints(study),
+        *_blocks(study, models),
+        *_requests(study),
+        *_vocabularies(vocabularies),
+    ]
 
 
 def _endpoints(study: Study) -> list[str]:
@@ -80,10 +89,19 @@ def _requests(study: Study) -> list[str]:
     return found
 
 
-def _vocabularies(study: Study) -> list[str]:
-    return [
-        f"{name}: no vocabulary stated; prompts use token ids below {DEFAULT} "
-        f"(models.{name}.vocabulary)"
-        for name, model in study.models.items()
-        if model.path is not None and model.vocabulary is None
-    ]
+def _vocabularies(vocabularies: Mapping[str, Vocabulary]) -> list[str]:
+    """Of models whose vocabulary the study does not state: it decides the prompts, and so the measurement."""
+    found = []
+    for model, vocabulary in vocabularies.items():
+        field = f"models.{model}.vocabulary"
+        if vocabulary.guessed:
+            found.append(
+                f"{model}: no vocabulary is stated and its config.json cannot be seen from here; prompts use token "
+                f"ids below {vocabulary.size} ({field})"
+            )
+        elif vocabulary.read:
+            found.append(
+                f"{model}: prompts use token ids below {vocabulary.size}, read from the model's files; state it "
+                f"({field}), so that the plan is the same on a machine without them"
+            )
+    return found

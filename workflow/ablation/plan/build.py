@@ -8,6 +8,7 @@ from collections.abc import Mapping
 
 from ablation.accuracy.settings import questions_of
 from ablation.client.workload import read_prompts
+from ablation.evidence.claim import claim_of
 from ablation.places import here_or_home
 from ablation.plan.advice import advice
 from ablation.plan.command import GENERATED, model_location
@@ -58,6 +59,7 @@ def build_plan(study: Study, catalogue: Catalogue) -> Plan:
         if (part := computed_of(study, entries[model], model, arm)) is not None
     }
     doubtful = check_limits(study, computed)
+    vocabularies = {m: vocabulary_of(study, entries[m], m) for m in study.models}
     models = {
         model: _model(study, entries[model], support[model], blocks[model], model, computed)
         for model in study.models
@@ -90,7 +92,7 @@ def build_plan(study: Study, catalogue: Catalogue) -> Plan:
             build_session(study, entries[model], model, arm, block, rank)
             for rank, (model, arm, block) in enumerate(order, start=1)
         ],
-        warnings=[*advice(study, models), *doubtful, *map(_caution_text, cautions)],
+        warnings=[*advice(study, models, vocabularies), *doubtful, *map(_caution_text, cautions)],
     )
 
 
@@ -106,7 +108,7 @@ def build_session(
     launch = resolve(study, entry, model, arm)
     spec = launch.spec(model, arm, block)
     expect = study.models[model].expect or study.expect
-    vocabulary = vocabulary_of(study, entry, model)
+    vocabulary = vocabulary_of(study, entry, model).size
     levels = []
     for concurrency in study.design.levels:
         load = _load(study, model, block, concurrency, vocabulary)
@@ -133,6 +135,7 @@ def build_session(
         block=block,
         rank=rank,
         launch=launch,
+        claim=claim_of(study, entry, model, arm),
         session_hash=spec_hash(spec),
         levels=levels,
         questions=questions,

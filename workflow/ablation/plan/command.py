@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shlex
 from collections.abc import Mapping, Sequence
 
@@ -21,12 +22,15 @@ def generated_path(name: str, recipe: Generate) -> str:
 
 
 def model_location(study: Study, model: str, entry: Entry, arm: str | None = None) -> str:
-    """What the server is given as `--model`: a folder or a hub name; an arm may have weights of its own."""
+    """What the server is given as `--model`: a folder or a hub name; an arm may have weights of its own.
+
+    `~` is written out, since no shell stands between the study and the server.
+    """
     settings = study.models[model]
     if arm is not None and model in study.factor.arms[arm].paths:
-        return study.factor.arms[arm].paths[model]
+        return os.path.expanduser(study.factor.arms[arm].paths[model])
     if settings.path is not None:
-        return settings.path
+        return os.path.expanduser(settings.path)
     if entry.generate is not None:
         return generated_path(settings.catalogue or model, entry.generate)
     return entry.hub or model

@@ -5,10 +5,10 @@ Folders have the same paths inside and outside, so that the server's own command
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ablation.places import model_path
 from ablation.study.launch import Container
 
 NAME = "{name}"  # of the container: one for each launch
@@ -33,8 +33,6 @@ VISIBLE = {
     "cpu": (),
 }
 
-_HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
-
 
 def cache_folder(launch: Container) -> str:
     """Folder of compiled kernels: one for each image, since another image is another compiler."""
@@ -45,11 +43,6 @@ def cache_environment(launch: Container, platform: str) -> dict[str, str]:
     """Variables that point into the cache folder."""
     folders = CACHE_VARIABLES | (AITER_VARIABLES if platform == "rocm" else {})
     return {name: f"{HERE}/{cache_folder(launch)}/{part}" for name, part in folders.items()}
-
-
-def is_hub_name(location: str) -> bool:
-    """Whether a model's location is a name on the hub. A folder is written with `/` or `./` in front."""
-    return _HUB_NAME.fullmatch(location) is not None and not location.startswith("resources/")
 
 
 def container_command(
@@ -73,11 +66,11 @@ def container_command(
     variables = cache_environment(launch, platform)
     cache = f"{HERE}/{cache_folder(launch)}"
     line += mount(cache, read_only=False)
-    if location is not None and is_hub_name(location):
+    if location is not None and (folder := on_host(location)):
+        line += mount(folder)
+    elif location is not None:
         line += mount(HF_HOME, read_only=False)
         variables["HF_HOME"] = HF_HOME
-    elif location is not None:
-        line += mount(on_host(location))
     for extra in launch.mounts:
         line += mount(extra.source, extra.target, read_only=extra.read_only)
     for name, value in (variables | dict(env)).items():
@@ -94,9 +87,12 @@ def mount(source: str, target: str | None = None, *, read_only: bool = True) -> 
     return ["--mount", f"type=bind,source={source},target={target or source}{end}"]
 
 
-def on_host(location: str) -> str:
-    """A model's folder as an absolute path."""
-    return location if location.startswith("/") else f"{HERE}/{location.removeprefix('./')}"
+def on_host(location: str) -> str | None:
+    """A model's folder as an absolute path; None for what comes from the hub."""
+    path = model_path(location)
+    if path is None:
+        return None
+    return str(path) if path.is_absolute() else f"{HERE}/{path}"
 
 
 def launch_spec(launch: Container, platform: str) -> dict[str, Any]:

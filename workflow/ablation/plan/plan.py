@@ -13,6 +13,7 @@ from typing import Final, Literal
 from pydantic import TypeAdapter, ValidationError
 
 from ablation.accuracy.settings import Questions
+from ablation.evidence.claim import Claim
 from ablation.plan.resolved import Resolved, Spec
 from ablation.plan.spec import run_spec
 from ablation.study.catalogue import Status
@@ -66,13 +67,17 @@ class Level:
 
 @dataclass(frozen=True)
 class Session:
-    """One launch of the plan: (model, arm, block) and the load driven against it. `rank` is its place in the order."""
+    """One launch of the plan: (model, arm, block) and the load driven against it. `rank` is its place in the order.
+
+    `claim` is what its log has to prove; it decides no measurement.
+    """
 
     model: str
     arm: str
     block: int
     rank: int
     launch: Resolved
+    claim: Claim
     session_hash: str
     levels: list[Level]
     questions: Questions | None

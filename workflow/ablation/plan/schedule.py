@@ -12,9 +12,11 @@ Path grammar, under `results/{study}/`:
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Callable, Mapping
-from functools import cached_property
+from dataclasses import asdict
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -188,6 +190,20 @@ class Schedule:
         """Addresses of a block's runs, all arms."""
         return [level.run_hash for session in self.block(wildcards) for level in session.levels]
 
+    def build(self, wildcards: Any) -> str:
+        """What is installed here, from names, sizes and times of files: a block's job looks closer when it changes."""
+        if self.stored:
+            return STORED
+        return self._triggers(wildcards.model)
+
+    @cache  # noqa: B019 (one schedule a process)
+    def _triggers(self, model: str) -> str:
+        """Once for each model: its arms are the same in all blocks."""
+        from ablation.sitting.build import trigger
+
+        first = next(sessions for (name, _), sessions in self.blocks.items() if name == model)
+        return trigger(self.study, first, os.environ)
+
     def attempt(self, wildcards: Any) -> int:
         """How often a block's failures have been tried again: counts on where the last attempt left one."""
         path = self.results / "sittings" / wildcards.model / f"block-{wildcards.block}.json"
@@ -206,10 +222,9 @@ class Schedule:
         """What of the design decides which launches are a pair."""
         return self.study.design.model_dump(include={"sitting_gap_s", "reuse"})
 
-    def proof(self, wildcards: Any) -> dict[str, str | None]:
-        """How the study asks for proof of an arm's treatment: in no hash, as it decides no measurement."""
-        arm = self.study.factor.arms[wildcards.arm]
-        return {"evidence": arm.evidence, "counter_evidence": arm.counter_evidence}
+    def proof(self, wildcards: Any) -> dict[str, Any]:
+        """What has to be proved of an arm's treatment, and how: in no hash, as it decides no measurement."""
+        return asdict(self.session(wildcards).claim)
 
     def run_hash(self, wildcards: Any) -> str:
         """Address of one run."""

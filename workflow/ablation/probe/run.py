@@ -16,7 +16,8 @@ from ablation.probe.plan import Probe
 from ablation.probe.text import summary
 from ablation.session.launched import Held, launched
 from ablation.session.load import load_spec
-from ablation.session.lock import host_lock
+from ablation.session.lock import host_lock, host_lock_path
+from ablation.session.orphans import end_orphans
 from ablation.session.progress import Progress
 from ablation.session.server import Server, ServerError
 from ablation.session.session import LOCK_PATIENCE_S, check_disk
@@ -55,6 +56,7 @@ def run_probe(
         lambda other, s: progress.tick(f"waiting for this host, in use by {other} ({s:.0f} s)"),
         LOCK_PATIENCE_S,
     ) as lock_fd:
+        end_orphans(host_lock_path(), progress.say)
         return _try(study, probe, store, progress, Held(lock_fd, watched, shell))
 
 
@@ -134,7 +136,7 @@ def _record(
     ready = ready_s is not None
     failure = classify(log, ended=ended, known=not ready, loaded=ready)
     answered = ready and failure is None and answers["answered"] == answers["requests"]
-    seen = collect(log, study.factor.arms[probe.session.arm], study.factor.arms.values(), ended)
+    seen = collect(log, probe.session.claim, ended)
     seen["failure"] = failure.as_dict() if failure else None
     record = seen | {
         "schema": SCHEMA,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ablation.evidence.expectations import UNTOLD
 from ablation.evidence.stages import WORDS
 
 LAST_LINES = 4
@@ -17,7 +18,8 @@ def summary(record: Mapping[str, Any]) -> str:
     if record["outcome"] == "answered":
         text = f"{loaded}was ready after {record['ready_s']:.0f} s and answered {record['answered']} requests"
         proof = record["treatment"]
-        return text if proof["passed"] is not False else f"{text}, but {proof['text']}"
+        doubtful = proof["passed"] is False or proof.get("state") == UNTOLD
+        return f"{text}, but {proof['text']}" if doubtful else text
     failure = record["failure"]
     if failure is None:
         why = record["first_error"] or "no reason was given"

@@ -10,15 +10,17 @@ from typing import Any
 from pandas import DataFrame
 
 from ablation.accuracy.verdicts import carry
+from ablation.audit.judge import Audit
 from ablation.evidence.difference import unchanged
+from ablation.evidence.settled import unproved
 from ablation.figures.registry import FIGURES
 from ablation.plan.plan import Plan
 from ablation.report import accuracy as answers
 from ablation.report import doubt, energy, failures, launch, provenance, results, spread
+from ablation.report.audit import published
 from ablation.report.content import Figure, Section
 from ablation.report.limit import limit, limit_figures
 from ablation.report.treatment import treatment
-from ablation.statistics.audit import Audit
 from ablation.statistics.metrics import PRIMARY
 from ablation.statistics.sequential import planned_blocks
 
@@ -60,10 +62,16 @@ def build_context(
         else None,
         spread.early(plan, decisions),
         answers.accuracy(plan, accuracy) if accuracy is not None else None,
-        spread.published(audit, audit_source),
+        published(audit, audit_source),
     ]
     sections: list[Section] = [
-        results.verdict(plan, runs, comparisons, unchanged(plan, sessions)),
+        results.verdict(
+            plan,
+            runs,
+            comparisons,
+            unchanged(plan, sessions),
+            unproved(sessions, plan.baseline, plan.arm_label),
+        ),
         results.levels(plan, arms, comparisons),
         results.latencies(plan, comparisons),
         results.findings(plan, comparisons),

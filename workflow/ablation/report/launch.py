@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from ablation.evidence.expectations import PROVED, REFUTED, UNTOLD
+from ablation.evidence.treatment import NOTHING, Outcome
 from ablation.plan.advice import CAVEAT
 from ablation.plan.plan import Plan
 
@@ -16,14 +20,24 @@ def caveat(plan: Plan) -> list[str]:
     return [CAVEAT] if visited(plan) else []
 
 
-def proof(plan: Plan, proved: int, launches: int) -> str:
-    """How many launches proved their treatment; of endpoints that nobody could look."""
+def proof(plan: Plan, states: Sequence[Outcome]) -> str:
+    """How many launches proved their treatment, and what the others did; of endpoints that nobody could look."""
     if visited(plan):
         return (
-            f"Not observable: the servers of these {launches} visits were launched by someone else and show no log. "
+            f"Not observable: the servers of these {len(states)} visits were launched by someone else and show no log. "
             "That each endpoint runs what its arm's name says is its owner's word."
         )
-    return f"{proved} of {launches} server launches proved their treatment in their own log."
+    others = {
+        REFUTED: "the log of {} speaks against it",
+        UNTOLD: "of {} it cannot be told from the log",
+        NOTHING: "{} had nothing to prove",
+    }
+    proved = states.count(PROVED)
+    more = [
+        words.format(count) for state, words in others.items() if (count := states.count(state))
+    ]
+    told = f"{proved} of {len(states)} server launches proved their treatment in their own log"
+    return f"{'; '.join([told, *more])}."
 
 
 def noun(plan: Plan) -> str:

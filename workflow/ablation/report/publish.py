@@ -38,6 +38,14 @@ def publish(schedule: Schedule, folder: Path) -> list[Path]:
     results = schedule.results
     if not (results / "report/report.html").is_file():
         raise StudyError(f"{results}/report: no report; make it first: snakemake --cores 1 report")
+    if folder.resolve().is_relative_to(Path("results").resolve()):
+        raise StudyError(
+            f"{folder}: lies under results/, where measurements are; name another folder"
+        )
+    if any(folder.glob("store/*/run.json")) or any(folder.glob("store/*/reads.parquet")):
+        raise StudyError(
+            f"{folder}: holds raw records, which are never deleted; name another folder"
+        )
     if folder.exists() and any(folder.iterdir()) and not (folder / "plan.json").is_file():
         raise StudyError(f"{folder}: holds something that is no published study; name another")
     shutil.rmtree(folder, ignore_errors=True)

@@ -50,17 +50,22 @@ def verdict(
     runs: DataFrame,
     comparisons: DataFrame,
     unchanged: Sequence[tuple[str, str]] = (),
+    unproved: Mapping[tuple[str, str], Sequence[str]] | None = None,
 ) -> Section:
     """The answer in one sentence for each comparison of a model.
 
     ``unchanged``: (model, arm) of the comparisons whose servers' logs do not differ; their sentences say so.
+    ``unproved``: (model, arm) -> what the logs cannot tell of the arm's settings; the sentence is not given without it.
     """
     section = Section("verdict", "Verdict")
     recommendations = recommend(comparisons, plan)
     section.sentences = [
-        f"{r.sentence.rstrip('.')}; but {SAME_LOGS}."
-        if (r.model, r.arm) in unchanged
-        else r.sentence
+        _with_doubts(
+            r.sentence,
+            [SAME_LOGS] if (r.model, r.arm) in unchanged else [],
+            # An A/A arm has nothing to prove: it changes no setting.
+            () if r.action == "noise" else (unproved or {}).get((r.model, r.arm), ()),
+        )
         for r in recommendations
     ]
     if not recommendations:
@@ -86,6 +91,11 @@ def _beside(plan: Plan, comparisons: DataFrame) -> list[str]:
         f"{row['exclusions']}."
         for row in rows.to_dict("records")
     ]
+
+
+def _with_doubts(sentence: str, *doubts: Sequence[str]) -> str:
+    said = [doubt.rstrip(".") for some in doubts for doubt in some]
+    return f"{sentence.rstrip('.')}; but {'; and '.join(said)}." if said else sentence
 
 
 def levels(plan: Plan, arms: DataFrame, comparisons: DataFrame) -> Section:

@@ -1,4 +1,4 @@
-"""How much launches differ, the noise floor, early stopping, and the audit of a published table."""
+"""How much launches differ, the noise floor, and early stopping."""
 
 from __future__ import annotations
 
@@ -20,7 +20,6 @@ from ablation.report.content import (
     spread,
 )
 from ablation.report.results import label, title
-from ablation.statistics.audit import Audit
 from ablation.statistics.metrics import PRIMARY
 from ablation.statistics.noise import noise_floor
 from ablation.statistics.position import LARGE
@@ -213,55 +212,6 @@ def early(plan: Plan, decisions: DataFrame | None) -> Section | None:
             ],
             rows=rows,
             source=f"results/{plan.name}/statistics/decisions.parquet",
-        )
-    )
-    return section
-
-
-def published(audit: Audit | None, name: str) -> Section | None:
-    """What the published table that this study answers could show."""
-    if audit is None:
-        return None
-    section = Section("audit", "Audit of the published table")
-    section.sentences = [
-        "What the published numbers can and cannot support, computed from the table alone, at both ends "
-        "of the coefficient of variation that it states."
-    ]
-    section.items = [statement.text for statement in audit.statements]
-    rows = []
-    for row in audit.rows.to_dict("records"):
-        low, high = row["half_width_low_percent"], row["half_width_high_percent"]
-        verdicts = list(dict.fromkeys([row["verdict_low"], row["verdict_high"]]))
-        rows.append(
-            [
-                Cell(str(row["model"])),
-                count(row["concurrency"]),
-                count(row["in_flight_at_most"])
-                if row["reached"]
-                else Cell(f"{int(row['in_flight_at_most'])}", kind="bad", detail="never reached"),
-                number(row["baseline_tok_s"]),
-                number(row["arm_tok_s"]),
-                Cell(f"{row['difference_percent']:+.2f} %", sort=row["difference_percent"]),
-                Cell(f"±{low:.1f} to ±{high:.1f}", sort=low),
-                Cell(" to ".join(verdicts), kind=verdicts[0] if len(verdicts) == 1 else ""),
-            ]
-        )
-    section.tables.append(
-        Table(
-            id="audit",
-            caption="The published table, with what its n and CoV leave open",
-            columns=[
-                Column("Model"),
-                Column("Concurrency", True),
-                Column("In flight at most", True),
-                Column("Baseline (tok/s)", True),
-                Column("Arm (tok/s)", True),
-                Column("Published difference", True),
-                Column("Half-width (points)", True),
-                Column("Verdict, quiet to noisy"),
-            ],
-            rows=rows,
-            source=name,
         )
     )
     return section

@@ -8,6 +8,9 @@ from functools import partial
 from typing import Any
 
 from ablation.evidence.difference import SENTENCE, unchanged
+from ablation.evidence.expectations import PROVED, REFUTED, UNTOLD
+from ablation.evidence.settled import Settled, settle
+from ablation.evidence.treatment import NOTHING, Outcome, state_of
 from ablation.plan.plan import Plan
 from ablation.report.content import NONE, Cell, Column, Section, Table, unique
 from ablation.report.launch import proof
@@ -16,6 +19,7 @@ from ablation.report.results import label, title
 MOST_LINES = 6
 COMPONENTS = {
     "attention": "Attention",
+    "prefill": "Prefill of MLA",
     "moe": "MoE",
     "linear": "Linear layers",
     "vision": "Vision encoder",
@@ -28,10 +32,8 @@ def treatment(plan: Plan, sessions: Sequence[Mapping[str, Any]]) -> Section:
     """One table a model: a column for each arm, a row for each component, launches counted."""
     section = Section("treatment", "Did the treatment happen?")
     launches = [launch for session in sessions for launch in session["launches"]]
-    proved = sum(bool(_proof(launch).get("passed")) for launch in launches)
-    section.sentences = [
-        proof(plan, proved, len(launches)) if launches else "No session has left its evidence."
-    ]
+    states = [state_of(launch.get("treatment")) for launch in launches]
+    section.sentences = [proof(plan, states) if launches else "No session has left its evidence."]
     section.items = [
         f"{title(plan, model)}, {label(plan, arm)}: {SENTENCE}."
         for model, arm in unchanged(plan, sessions)
@@ -57,6 +59,7 @@ def _table(
     rows = [
         [Cell("Settings"), *(Cell(_settings(plan, model, arm), kind="log") for arm in arms)],
         [Cell("Treatment proved"), *(_proved(per_arm[arm]) for arm in arms)],
+        *_changed({arm: settle(sessions, model, arm, plan.arm_label) for arm in arms}),
     ]
 
     def add(head: str, cell: Callable[[list[Launch]], Cell], *, always: bool = False) -> None:
@@ -108,15 +111,42 @@ def _settings(plan: Plan, model: str, arm: str) -> str:
     return "\n".join([*env, *args, *([f"model: {own}"] if own else [])]) or "no setting of its own"
 
 
+# How a state is shown.
+KINDS: dict[Outcome, str] = {PROVED: "good", REFUTED: "bad", UNTOLD: "warn", NOTHING: ""}
+
+
+def _changed(settled: Mapping[str, Sequence[Settled]]) -> list[list[Cell]]:
+    """A row for each setting that an arm changes, with its state in each arm."""
+    names = unique(one.row.name for rows in settled.values() for one in rows)
+    return [
+        [Cell(f"Proof of {name}"), *(_state(name, rows) for rows in settled.values())]
+        for name in names
+    ]
+
+
+def _state(name: str, rows: Sequence[Settled]) -> Cell:
+    for one in rows:
+        if one.row.name == name:
+            some = f" in {one.launches} of {one.of} launches" if one.launches < one.of else ""
+            text = f"{one.row.state}{some}: {one.row.text.removeprefix(f'{one.row.setting}: ')}"
+            return Cell(text, kind=KINDS[one.row.state])
+    return Cell(NONE)
+
+
 def _proved(own: list[Launch]) -> Cell:
-    good = sum(bool(_proof(launch).get("passed")) for launch in own)
-    kind = "bad" if good < len(own) else "good" if own else ""
-    return Cell(f"{good} of {len(own)} launches", kind=kind)
+    states = [state_of(launch.get("treatment")) for launch in own]
+    if states and all(state == NOTHING for state in states):
+        return Cell(NOTHING)
+    worst = next((state for state in (REFUTED, UNTOLD, PROVED) if state in states), NOTHING)
+    more = [f"{state} in {states.count(state)}" for state in (REFUTED, UNTOLD) if state in states]
+    proved = f"{states.count(PROVED)} of {len(own)} launches"
+    return Cell("; ".join([proved, *more]), kind=KINDS[worst])
 
 
 def _unproved(launch: Launch) -> list[str]:
     proof = _proof(launch)
-    return [] if proof.get("passed") else [str(proof.get("text") or "not shown")]
+    known = state_of(proof) in (PROVED, NOTHING)
+    return [] if known else [str(proof.get("text") or "not shown")]
 
 
 def _kernels(component: str) -> Callable[[Launch], Iterable[str]]:

@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from ablation.client.record import read_record
 from ablation.evidence import rejudge
+from ablation.evidence.claim import Claim
+from ablation.evidence.expectations import UNTOLD
+from ablation.evidence.treatment import state_of
 from ablation.roofline.launch import run_roofline
+from ablation.run.compilation import server_log
 from ablation.run.decode import decode
+from ablation.run.gate import gate, usable
 from ablation.run.gates import Thresholds, judge
 from ablation.run.metrics import mark_window, summarise
 from ablation.run.schema import RUN, write_run_parquet
 from ablation.run.telemetry import run_telemetry
 from ablation.session.store import LOG_FILE, Store
 from ablation.sitting.facts import facts_of
-from ablation.study.config import Arm
-
-# INFO 11-23 02:58:42 [core.py:133] ...: month, day and local time, without the year
-_STAMP = re.compile(r"\b(\d\d)-(\d\d) (\d\d:\d\d:\d\d)\b")
 
 
 def derive_run(
@@ -32,11 +31,11 @@ def derive_run(
     study: str,
     gates: dict[str, Any],
     slo: dict[str, float | None],
-    arm: Arm | None = None,
+    claim: Claim | None = None,
 ) -> dict[str, Any]:
     """Decode the record of this name and write its run's parquet. The same record and thresholds give the same bytes.
 
-    `arm` as the study has it now: its treatment is judged anew from the server's log, so that correcting its
+    `claim` as the study makes it now: the treatment is judged anew from the server's log, so that correcting an arm's
     `evidence` costs no measurement. Without it, or without a log, the judgement of the launch stands.
     Returns the run's metadata. Raises RecordError where the store has no such record: an older file
     can then never be taken for it.
@@ -47,8 +46,8 @@ def derive_run(
     session = spec["session"]
     launch = store.launch(record.run_json["launch_id"])
     folder = store.folder / launch["launch_id"]
-    if arm is not None:
-        launch = rejudge(launch, folder / LOG_FILE, arm)
+    if claim is not None and claim.shows_log:
+        launch = rejudge(launch, folder / LOG_FILE, claim)
     objectives = {name: value for name, value in slo.items() if value is not None}
     rows = decode(record)
     summary = summarise(rows, record.run_json, objectives)
@@ -56,8 +55,7 @@ def derive_run(
     summary |= run_roofline(launch, summary)
     rows = mark_window(rows, summary)
     thresholds = Thresholds(**{name: value for name, value in gates.items() if name != "treatment"})
-    log = stamped_lines(folder / LOG_FILE, record.started_at)
-    judged = judge(summary, rows, record.run_json, thresholds, {"log": log})
+    judged = judge(summary, rows, record.run_json, thresholds, server_log(folder, launch))
     judged.append(treatment_gate(launch, required=gates["treatment"]))
     metadata = {
         "study": study,
@@ -73,7 +71,7 @@ def derive_run(
         "ended_at": record.ended_at,
         "summary": summary,
         "gates": judged,
-        "usable": all(gate["passed"] for gate in judged),
+        "usable": usable(judged),
         "provenance": {
             "command": launch["command"],
             "env": launch["env"],
@@ -97,13 +95,7 @@ def derive_failed(
 
     `identity` is study, model, arm, block, concurrency and run_hash. Returns the metadata.
     """
-    gate = {
-        "gate": "launch",
-        "passed": False,
-        "value": None,
-        "threshold": None,
-        "text": f"{failure['text']}; {failure['remedy']}",
-    }
+    why = f"{failure['text']}; {failure['remedy']}"
     metadata = {
         **identity,
         "launch_id": failure["launch_id"],
@@ -112,7 +104,7 @@ def derive_failed(
         "started_at": None,
         "ended_at": None,
         "summary": {},
-        "gates": [gate],
+        "gates": [gate("launch", False, None, None, why)],
         "usable": False,
         "provenance": {"failure": dict(failure)},
     }
@@ -136,38 +128,14 @@ def launch_facts(launch: dict[str, Any], ended_at: str) -> dict[str, Any]:
 
 
 def treatment_gate(launch: dict[str, Any], required: bool) -> dict[str, Any]:
-    """Did the server's log show that the arm's treatment took effect?"""
-    found = launch.get("treatment") or {"passed": None, "text": "the launch left no evidence"}
-    passed = found["passed"] is not False or not required
-    return {
-        "gate": "treatment",
-        "passed": passed,
-        "value": None if found["passed"] is None else float(found["passed"]),
-        "threshold": 1.0 if required else None,
-        "text": found["text"],
-    }
+    """Did the server's log show that the arm's treatment took effect?
 
-
-def stamped_lines(path: Path, started_at: str) -> list[dict[str, Any]] | None:
-    """The lines of a server's log that carry a time, as {"at": ISO time, "line": text}; None
-    without a log.
-
-    vLLM writes local time without a year; the run's own start tells year and zone.
+    A treatment that the log refutes fails. One that cannot be told from it was not observed, and the report says so
+    beside the verdict; but it fails where the study asks for a line of a log that nobody can see (an endpoint's).
     """
-    if not path.is_file():
-        return None
-    start = datetime.fromisoformat(started_at).astimezone()
-    found = []
-    with path.open(encoding="utf-8", errors="replace") as log:
-        for line in log:
-            match = _STAMP.search(line[:120])
-            if match:
-                month, day, clock = match.groups()
-                try:
-                    local = datetime.fromisoformat(
-                        f"{start.year}-{month}-{day}T{clock}"
-                    ).astimezone()
-                except ValueError:  # 29 February of another year, or no date at all
-                    continue
-                found.append({"at": local.isoformat(), "line": line.rstrip("\n")})
-    return found
+    found = launch.get("treatment") or {"passed": None, "text": "the launch left no evidence"}
+    shown = found["passed"]
+    untold = state_of(found) == UNTOLD and shown is None
+    passed = None if untold else shown is not False or not required
+    value = None if shown is None else float(shown)
+    return gate("treatment", passed, value, 1.0 if required else None, found["text"])

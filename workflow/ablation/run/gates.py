@@ -2,24 +2,39 @@
 the comparison, with its reason.
 
 Every gate says what it saw against what it allows. Where there is nothing to look at (no counters,
-no log), it passes and says that it was not observed.
+no log), it is not observed, which is no pass (run/gate.py).
 """
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
-from datetime import datetime
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from ablation.client.failures import WRONG_LENGTH
-from ablation.evidence.jit import LINE as JIT_LINE
+from ablation.run.compilation import ServerLog, jit_in_window
+from ablation.run.gate import gate
 from ablation.run.metrics import slice_rates
 
 TREND_SLICES = 10
+# Every gate of a run, in the order of its record; the last is judged with the launch (run/derive.py).
+GATES = (
+    "achieved_concurrency",
+    "failures",
+    "token_counts",
+    "server_counters",
+    "client_bottleneck",
+    "steady_state",
+    "littles_law",
+    "jit_in_window",
+    "prefix_cache_hits",
+    "throttling",
+    "treatment",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +52,7 @@ class Thresholds:
     trend_max                 change of throughput over the window, as a fraction of its mean ...
     trend_p                   ... that fails when noise would bring it less often than this
     littles_law_max           output throughput by counting against that by Little's law, as a fraction
-    jit_lines_max             lines of kernel compilation in the server's log inside the window
+    jit_lines_max             builds and compilations of kernels that the server's log shows in the window
     prefix_cache_hits_max     prompt tokens found in the prefix cache, as a fraction of those looked up
     throttled_max             telemetry samples in the window that show throttling, as a fraction
     """
@@ -63,14 +78,13 @@ def judge(
     rows: pa.Table,
     run_json: dict[str, Any],
     thresholds: Thresholds | dict[str, Any] | None = None,
-    launch_evidence: dict[str, Any] | None = None,
+    log: ServerLog | None = None,
 ) -> list[dict[str, Any]]:
-    """Judge every gate: [{gate, passed, value, threshold, text}], always all of them, in a fixed
-    order.
+    """Judge every gate: [{gate, state, value, threshold, text}], always all of GATES but the last, in their order.
 
-    summary          of `metrics.summarise`
-    rows             schema.RUN
-    launch_evidence  {"log": [{"at": unix seconds or ISO time, "line": str}]}: the server's log, or None
+    summary           of `metrics.summarise`
+    rows              schema.RUN
+    log               the server's; None where there is none
     value, threshold  numbers, or None where nothing was observed
     """
     if isinstance(thresholds, dict):
@@ -84,7 +98,7 @@ def judge(
         _client_bottleneck(summary, limits),
         _steady_state(summary, rows, limits),
         _littles_law(summary, limits),
-        _jit_in_window(summary, rows, run_json, launch_evidence, limits),
+        jit_in_window(summary, run_json, log, limits.jit_lines_max),
         _prefix_cache_hits(run_json, limits),
         _throttling(summary, limits),
     ]
@@ -93,16 +107,6 @@ def judge(
 def defaults() -> dict[str, float]:
     """The default thresholds."""
     return asdict(Thresholds())
-
-
-def _gate(name: str, passed: bool, value: Any, threshold: Any, text: str) -> dict[str, Any]:
-    return {
-        "gate": name,
-        "passed": bool(passed),
-        "value": None if value is None else float(value),
-        "threshold": None if threshold is None else float(threshold),
-        "text": text,
-    }
 
 
 def _achieved_concurrency(summary: dict[str, Any], run_json: dict[str, Any], t: Thresholds) -> Any:
@@ -114,7 +118,7 @@ def _achieved_concurrency(summary: dict[str, Any], run_json: dict[str, Any], t: 
             f"at most {peak} of {level} were ever in flight, so there is no window to measure in; "
             "ask for more requests, or look for a limit in the server (max_num_seqs) or before it"
         )
-        return _gate("achieved_concurrency", False, peak, least, text)
+        return gate("achieved_concurrency", False, peak, least, text)
     achieved, little = summary["achieved_concurrency"], summary["achieved_concurrency_little"]
     ended, needed = summary["window_requests"], t.window_requests_min * level
     by_little = f"{little:.1f}" if little is not None else "unknown"
@@ -125,7 +129,7 @@ def _achieved_concurrency(summary: dict[str, Any], run_json: dict[str, Any], t: 
     if ended < needed:
         text += f"; fewer than {needed:.0f} is too short a window: ask for more requests"
     passed = achieved >= least and ended >= needed
-    return _gate("achieved_concurrency", passed, achieved, least, text)
+    return gate("achieved_concurrency", passed, achieved, least, text)
 
 
 def _failures(rows: pa.Table, t: Thresholds) -> Any:
@@ -148,7 +152,7 @@ def _failures(rows: pa.Table, t: Thresholds) -> Any:
         text = f"{total} of {len(rows)} requests failed ({kinds}); the first: {first}"
     else:
         text = f"none of {len(rows)} requests failed"
-    return _gate("failures", share <= t.failed_max, share, t.failed_max, text)
+    return gate("failures", share <= t.failed_max, share, t.failed_max, text)
 
 
 def _token_counts(rows: pa.Table, t: Thresholds) -> Any:
@@ -160,22 +164,36 @@ def _token_counts(rows: pa.Table, t: Thresholds) -> Any:
         wrong[side] = pc.sum(pc.not_equal(asked, got)).as_py() or 0
     total = sum(wrong.values())
     if not asked_any:
-        return _gate(
-            "token_counts", True, None, None, "not observed: no exact length was asked for"
-        )
+        return gate("token_counts", None, None, None, "not observed: no exact length was asked for")
     text = "every length is the one asked for, by the server's usage"
     if total:
         text = (
             f"{wrong['prompt_tokens']} prompts and {wrong['output_tokens']} outputs are not of the length "
             "asked for; is the vocabulary size the model's, and is ignore_eos obeyed?"
         )
-    return _gate("token_counts", total <= t.inexact_tokens_max, total, t.inexact_tokens_max, text)
+    return gate("token_counts", total <= t.inexact_tokens_max, total, t.inexact_tokens_max, text)
 
 
 def _delta(run_json: dict[str, Any], name: str) -> float | None:
-    counters = run_json.get("server_counters") or {}
-    before, after = counters.get("before") or {}, counters.get("after") or {}
+    before, after = _counters(run_json)
     return after[name] - before[name] if name in before and name in after else None
+
+
+def _counters(run_json: dict[str, Any]) -> tuple[dict[str, float], dict[str, float]]:
+    counters = run_json.get("server_counters") or {}
+    return counters.get("before") or {}, counters.get("after") or {}
+
+
+def _vanished(run_json: dict[str, Any], names: Iterable[str]) -> str:
+    """Says that counters were there before the run and not after it, which no healthy server does; else empty."""
+    before, after = _counters(run_json)
+    gone = [name for name in names if name in before and name not in after]
+    if not gone:
+        return ""
+    return (
+        f"the server showed {', '.join(gone)} on /metrics before the run and not after it: it has died, or does not "
+        "answer any more; look at the end of its log, then measure again"
+    )
 
 
 def _server_counters(summary: dict[str, Any], rows: pa.Table, run_json: Any, t: Thresholds) -> Any:
@@ -184,11 +202,14 @@ def _server_counters(summary: dict[str, Any], rows: pa.Table, run_json: Any, t: 
         "prompt_tokens": summary["prompt_tokens"],
         "request_success": rows["error_class"].null_count,
     }
+    if gone := _vanished(run_json, pairs):
+        return gate("server_counters", False, None, t.counter_difference_max, gone)
     seen = {name: _delta(run_json, name) for name in pairs}
     known = {name: value for name, value in seen.items() if value is not None}
     if not known:
-        text = "not observed: the server shows no counters on /metrics"
-        return _gate("server_counters", True, None, t.counter_difference_max, text)
+        late = "" if not _counters(run_json)[1] else " before the run"
+        text = f"not observed: the server shows no counters on /metrics{late}"
+        return gate("server_counters", None, None, t.counter_difference_max, text)
     differences = {
         name: abs(value - pairs[name]) / max(value, pairs[name], 1) for name, value in known.items()
     }
@@ -198,7 +219,7 @@ def _server_counters(summary: dict[str, Any], rows: pa.Table, run_json: Any, t: 
     passed = worst <= t.counter_difference_max
     if not passed:
         text += "; something else used the server, or requests were lost"
-    return _gate("server_counters", passed, worst, t.counter_difference_max, text)
+    return gate("server_counters", passed, worst, t.counter_difference_max, text)
 
 
 def _client_bottleneck(summary: dict[str, Any], t: Thresholds) -> Any:
@@ -210,20 +231,20 @@ def _client_bottleneck(summary: dict[str, Any], t: Thresholds) -> Any:
     seen = [(summary[name], limit, form, k) for name, limit, form, k in looked]
     seen = [item for item in seen if item[0] is not None]
     if not seen:
-        return _gate("client_bottleneck", True, None, None, "not observed")
+        return gate("client_bottleneck", None, None, None, "not observed")
     # The value is the worst of the three as a fraction of its own limit.
     worst = max(value / limit for value, limit, _, _ in seen)
     text = "the client used " + ", ".join(form.format(value * k) for value, _, form, k in seen)
     if worst > 1:
         text += "; the client was held up: give it more workers, or a core that nothing else uses"
-    return _gate("client_bottleneck", worst <= 1, worst, 1.0, text)
+    return gate("client_bottleneck", worst <= 1, worst, 1.0, text)
 
 
 def _steady_state(summary: dict[str, Any], rows: pa.Table, t: Thresholds) -> Any:
     rates = slice_rates(rows, summary, TREND_SLICES)
     if not len(rates) or rates.mean() == 0:
         text = "not observed: there is no window"
-        return _gate("steady_state", True, None, t.trend_max, text)
+        return gate("steady_state", None, None, t.trend_max, text)
     # Here, not above: it takes half a second to import, and there is one job a run.
     from scipy import stats
 
@@ -233,7 +254,7 @@ def _steady_state(summary: dict[str, Any], rows: pa.Table, t: Thresholds) -> Any
     text = f"throughput changes by {change:+.1%} over the window (p = {fit.pvalue:.2g})"
     if not passed:
         text += "; it was not steady: warm up for longer, or look for throttling or a growing queue"
-    return _gate("steady_state", passed, abs(change), t.trend_max, text)
+    return gate("steady_state", passed, abs(change), t.trend_max, text)
 
 
 def _littles_law(summary: dict[str, Any], t: Thresholds) -> Any:
@@ -246,7 +267,7 @@ def _littles_law(summary: dict[str, Any], t: Thresholds) -> Any:
     counted, little = summary["output_throughput_tok_s"], summary["output_throughput_little_tok_s"]
     if not counted or not little:
         text = "not observed: no request ended in a window"
-        return _gate("littles_law", True, None, t.littles_law_max, text)
+        return gate("littles_law", None, None, t.littles_law_max, text)
     apart = counted / little - 1
     text = (
         f"{counted:,.1f} tok/s counted in the window, {little:,.1f} by Little's law from the "
@@ -259,58 +280,26 @@ def _littles_law(summary: dict[str, Any], t: Thresholds) -> Any:
             "requests (workload.requests), or ramp over a little less than the time of one "
             f"({summary['e2e_mean_s']:.2g} s)"
         )
-    return _gate("littles_law", passed, abs(apart), t.littles_law_max, text)
-
-
-def _jit_in_window(
-    summary: dict[str, Any],
-    rows: pa.Table,
-    run_json: dict[str, Any],
-    evidence: dict[str, Any] | None,
-    t: Thresholds,
-) -> Any:
-    log = (evidence or {}).get("log")
-    if log is None or summary["window_s"] is None:
-        text = "not observed: " + ("no server log" if log is None else "there is no window")
-        return _gate("jit_in_window", True, None, t.jit_lines_max, text)
-    start, end = window_unix(summary, run_json)
-    # Many logs have whole seconds: a line counts when any moment of its second lies in the window.
-    found = [
-        entry["line"]
-        for entry in log
-        if start - 1 < _unix(entry["at"]) <= end and JIT_LINE.search(entry["line"])
-    ]
-    text = "no kernel was compiled in the window, by the server's log"
-    if found:
-        text = (
-            f"{len(found)} lines of kernel compilation in the window, the first: {found[0][:200]}"
-        )
-    return _gate("jit_in_window", len(found) <= t.jit_lines_max, len(found), t.jit_lines_max, text)
-
-
-def window_unix(summary: dict[str, Any], run_json: dict[str, Any]) -> tuple[float, float]:
-    """The window in Unix seconds, by the pair of clocks that the record holds."""
-    clock = run_json["clock"]
-    zero = (run_json["first_send_ns"] - clock["monotonic_ns"] + clock["unix_ns"]) / 1e9
-    return zero + summary["window_start_s"], zero + summary["window_end_s"]
-
-
-def _unix(at: float | str) -> float:
-    return datetime.fromisoformat(at).timestamp() if isinstance(at, str) else float(at)
+    return gate("littles_law", passed, abs(apart), t.littles_law_max, text)
 
 
 def _prefix_cache_hits(run_json: dict[str, Any], t: Thresholds) -> Any:
+    if gone := _vanished(run_json, ("prefix_cache_hits", "prefix_cache_queries")):
+        return gate("prefix_cache_hits", False, None, t.prefix_cache_hits_max, gone)
     hits = _delta(run_json, "prefix_cache_hits")
     queries = _delta(run_json, "prefix_cache_queries")
     if hits is None:
         text = "not observed: the server shows no prefix-cache counters"
-        return _gate("prefix_cache_hits", True, None, t.prefix_cache_hits_max, text)
+        return gate("prefix_cache_hits", None, None, t.prefix_cache_hits_max, text)
+    if hits < 0:
+        text = "the counter of prefix-cache hits fell: the server was started anew during the run"
+        return gate("prefix_cache_hits", False, hits, t.prefix_cache_hits_max, text)
     share = hits / queries if queries else float(hits > 0)
     text = f"{hits:.0f} prompt tokens came from the prefix cache"
     passed = share <= t.prefix_cache_hits_max
     if not passed:
         text += f" ({share:.1%}); serve with --no-enable-prefix-caching"
-    return _gate("prefix_cache_hits", passed, share, t.prefix_cache_hits_max, text)
+    return gate("prefix_cache_hits", passed, share, t.prefix_cache_hits_max, text)
 
 
 def _throttling(summary: dict[str, Any], t: Thresholds) -> Any:
@@ -321,7 +310,7 @@ def _throttling(summary: dict[str, Any], t: Thresholds) -> Any:
             samples = summary.get("telemetry_samples")
             told = "no throttle reasons are told" if samples else "no sample fell into the window"
             why = f"not observed: {told} ({why})"
-        return _gate("throttling", True, None, t.throttled_max, why)
+        return gate("throttling", None, None, t.throttled_max, why)
     text = f"{share:.1%} of the samples in the window show throttling by heat, a power brake or the hardware"
     if capped:
         text += (
@@ -329,7 +318,10 @@ def _throttling(summary: dict[str, Any], t: Thresholds) -> Any:
             "limit, and what it does there is what is measured"
         )
     passed = share <= t.throttled_max
+    if passed and summary.get("throttle_hole"):
+        why = f"not observed over the whole window: {summary['throttle_hole']}; {text}"
+        return gate("throttling", None, share, t.throttled_max, why)
     if not passed:
         seen = ", ".join(summary["throttle_reasons"])
         text += f". Seen: {seen}; look at cooling, power supply and neighbours, then measure again"
-    return _gate("throttling", passed, share, t.throttled_max, text)
+    return gate("throttling", passed, share, t.throttled_max, text)

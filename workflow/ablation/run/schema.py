@@ -11,8 +11,10 @@ import pyarrow.parquet as pq
 
 from ablation.errors import UserError
 from ablation.files import write_table
+from ablation.run.gate import from_version_1
 
-VERSION = "ablation.run/1"
+VERSION = "ablation.run/2"
+BEFORE = "ablation.run/1"  # gates had "passed", which stood for "not observed" too
 
 
 def _field(name: str, kind: pa.DataType, unit: str, description: str) -> pa.Field:
@@ -99,8 +101,14 @@ def read_run_metadata(path: Path) -> dict[str, Any]:
 
 
 def read_metadata(schema: pa.Schema, path: Path) -> dict[str, Any]:
-    """The metadata inside a schema. Raises RunError where it is none of ours."""
+    """The metadata inside a schema, that of the version before as this one has it. Raises RunError where it is neither.
+
+    `usable` stays as it was judged.
+    """
     metadata: dict[str, Any] = json.loads((schema.metadata or {}).get(b"ablation", b"{}"))
+    if metadata.get("schema") == BEFORE:
+        gates = [from_version_1(gate) for gate in metadata.get("gates", [])]
+        return metadata | {"schema": VERSION, "gates": gates}
     if metadata.get("schema") != VERSION:
         found = metadata.get("schema")
         raise RunError(f"{path}: schema {found!r} where {VERSION!r} is read; {REMEDY}")

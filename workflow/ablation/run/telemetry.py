@@ -7,6 +7,7 @@
     clock_mean_mhz, _min_mhz    over all samples of all devices in the window
     throttled_fraction          samples with a reason of THROTTLING, of those that told their reasons
     power_capped_fraction       samples at the power limit, likewise
+    throttle_hole               where the samples that told their reasons leave a hole in the window; empty: nowhere
     memory_peak_gib             the sum of each device's highest
     telemetry_text              a sentence: what it was read by, or why it was not observed
 
@@ -20,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from ablation.telemetry.energy import Series, energy, inside, series, summed, throttles
+from ablation.telemetry.energy import Series, energy, hole, inside, series, summed, throttles
 from ablation.telemetry.file import FILE, read_telemetry
 from ablation.telemetry.reading import CAPPED, THROTTLING, NotObserved, reasons
 
@@ -50,7 +51,8 @@ def run_telemetry(
     summary  of `metrics.summarise`: the window, in seconds since the first send
     """
     found: dict[str, Any] = dict.fromkeys(NUMBERS)
-    found |= {"energy_source": None, "throttle_reasons": [], "telemetry_text": ""}
+    found |= {"energy_source": None, "throttle_reasons": [], "throttle_hole": ""}
+    found["telemetry_text"] = ""
     if summary["window_s"] is None:
         return found | {"telemetry_text": "not observed: there is no window"}
     try:
@@ -61,6 +63,7 @@ def run_telemetry(
     start, end = summary["window_start_s"], summary["window_end_s"]
     every = series(table, int(run_json["first_send_ns"]))
     found |= _states(every, start, end)
+    found["throttle_hole"] = _throttle_hole(every, start, end, about["period_s"])
     found["telemetry_text"] = f"read by {about['reader']} every {about['period_s']:g} s"
     try:
         parts = [energy(one, start, end, about["period_s"]) for one in every]
@@ -99,6 +102,15 @@ def _states(every: list[Series], start: float, end: float) -> dict[str, Any]:
         "power_capped_fraction": _share(words, CAPPED),
         "throttle_reasons": sorted(set().union(*words)) if words else [],
     }
+
+
+def _throttle_hole(every: list[Series], start: float, end: float, period_s: float) -> str:
+    """Where a device that tells its reasons was not looked at: what it did there is not known."""
+    for one in every:
+        told = np.array([text is not None for text in one.throttle], dtype=bool)
+        if told.any() and (missing := hole(one.at_s[told], start, end, period_s)):
+            return f"{one.name}: {missing}"
+    return ""
 
 
 def _of(function: Any, values: Any) -> float | None:

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ablation.errors import UserError
-from ablation.places import HOME
+from ablation.evidence.stamps import split_lines
+from ablation.places import HOME, hub_home
 from ablation.plan import container as planned
 from ablation.session.lock import host_lock_path
 from ablation.study.launch import Container
@@ -115,7 +116,7 @@ class Running:
         for pattern, words in CAUSES:
             if re.search(pattern, log):
                 return words
-        lines = [line for line in log.splitlines() if line.strip()]
+        lines = [line for line in split_lines(log) if line.strip()]
         return f"{self.program} could not start the container: {lines[-1] if lines else 'no reason given'}"
 
 
@@ -266,7 +267,7 @@ def command_line(
     command: Sequence[str], name: str, cidfile: Path, shell: Mapping[str, str]
 ) -> list[str]:
     """A launch's command with what only this host knows filled in. Raises ContainerError."""
-    hub = Path(shell.get("HF_HOME") or Path.home() / ".cache" / "huggingface")
+    hub = hub_home(shell).absolute()
     known = {
         planned.NAME: name,
         planned.CIDFILE: str(cidfile),

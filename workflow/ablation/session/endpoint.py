@@ -11,8 +11,9 @@ from typing import Any
 import httpx
 
 from ablation.evidence import collect
+from ablation.evidence.claim import Claim
+from ablation.evidence.expectations import UNTOLD
 from ablation.session.server import ServerError
-from ablation.study.config import Arm
 from ablation.study.launch import Endpoint as Settings
 
 NOWHERE = Path("/nonexistent")  # of a visit that keeps no record
@@ -117,7 +118,7 @@ class Endpoint:
         """Where its log is, for a message."""
         return "The endpoint's log is with whoever runs it"
 
-    def check_unchanged(self, what: str) -> None:
+    def check_unchanged(self, what: str, *, failed_requests: int = 0) -> None:
         """After a level (`what`): it must still be there, and be the same. Raises ServerError."""
         try:
             self.check()
@@ -163,12 +164,18 @@ def authorization(settings: Settings, shell: Mapping[str, str]) -> dict[str, str
     return {"authorization": f"Bearer {shell[name]}"}
 
 
-def evidence_of(arm: Arm) -> dict[str, Any]:
-    """What can be said without a log, in the parts that `ablation.evidence.collect` gives with one."""
-    asked = arm.evidence or arm.counter_evidence
-    found = collect("", arm)
+def evidence_of(claim: Claim) -> dict[str, Any]:
+    """What can be said without a log, in the parts that `ablation.evidence.collect` gives with one.
+
+    Nobody could look, so that the treatment's state is "cannot be told". It does not pass where the study asks for a
+    line of the log all the same.
+    """
+    asked = claim.evidence or claim.counter_evidence
+    found = collect("", claim)
     treatment = found["treatment"] | {
-        "passed": False if arm.evidence else None,
+        "settings": [],
+        "state": UNTOLD,
+        "passed": False if claim.evidence else None,
         "text": NOT_OBSERVABLE + (f" (the study asks for {asked!r})" if asked else ""),
     }
     return found | {"treatment": treatment, "failure": None}

@@ -12,6 +12,25 @@ CONTAINER is empty, or {"program": "docker", "name": ...} where the command is a
 container are no children of that command, and live on when it is killed: the guard stops the container by its
 name, kills it by its name where that was not enough, and looks whether it is gone.
 
+LOG is server.log. The server's stdout and stderr are one pipe, which the guard reads; in front of every line it
+writes when the line's first bytes came, by the wall clock (UTC) and by CLOCK_MONOTONIC in seconds, which is the clock
+of the client's records:
+
+    2026-11-23T02:58:42.123456Z 7138.204518 | (EngineCore pid=82) INFO 11-23 03:58:42 [core.py:133] ...
+
+A line ends with "\n", "\r\n" or "\r" (each redrawing of a progress bar is a line), and with nothing else. Nothing
+but the stamps is added: without them the log is the server's output, byte for byte. What has no end yet is written at
+once. A stamp is the moment of reading: the line was written at it or before, by some milliseconds as a rule (the
+guard lets up to GATHER_S pass between two reads), by more only where the server itself held it back. A pipe changes
+nothing there: C and Python keep back what goes to stdout until their buffer is full, in a pipe as in a file. Whatever
+goes to stderr, or through Python's `logging` (all of vLLM and AITER), is flushed line by line; a bare `print`, such as
+Triton's autotuner's, is not. PYTHONUNBUFFERED is not set: it would make two writes of each `print`, so that lines of
+several processes mix, and it is the study's to set.
+
+The server never waits for a disk: one thread reads, another writes. What the disk does not take is counted in
+exit.json (`log.lost_bytes`) and, where later bytes could be written, said in the log at its place. Bytes, lines, ends
+and encodings are the server's own affair: NUL, invalid UTF-8 and lines of megabytes are passed on as they are.
+
 Guard and server have process groups of their own, so that a Ctrl-C is the job's, but stay in the job's session:
 where `kernel.sched_autogroup_enabled` is set, Linux shares the CPU out between sessions first, and a client that
 shares cores with a server in another session may wait long for its turn (lag of its event loop of 20 to 320 ms
@@ -20,13 +39,17 @@ where it is 2 to 4 ms within one session, on 2 cores).
 Only the standard library, and run in isolated mode: its environment is the server's, not the workflow's.
 """
 
+import collections
 import ctypes
+import fcntl
 import json
 import os
+import re
 import select
 import signal
 import subprocess
 import sys
+import threading
 import time
 from contextlib import suppress
 from datetime import datetime, timezone
@@ -37,6 +60,12 @@ ABANDONED_STOP_S = (
 )
 PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
+F_SETPIPE_SZ, F_GETPIPE_SZ = 1031, 1032
+PIPE_BYTES = 1 << 20  # Linux lets any user have so many
+# Between two reads of the log, unless much came: a verbose server costs 100 reads a second, not one for each line.
+GATHER_S = 0.01
+MOST_WAITING_BYTES = 64 << 20  # for a slow disk, in memory
+DRAIN_S = 2.0  # for what is left in the pipe when the server has ended, and for the disk to take it
 
 
 def utc_now() -> str:
@@ -126,6 +155,162 @@ def stop(server: subprocess.Popen, timeout_s: float) -> tuple:
     return time.monotonic() - begin, killed
 
 
+def stamp(unix_ns: int, monotonic_ns: int) -> bytes:
+    """What stands in front of a line: `2026-11-23T02:58:42.123456Z 7138.204518 | `, both clocks rounded down."""
+    wall = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(unix_ns // 10**9))
+    seconds, rest = divmod(monotonic_ns, 10**9)
+    text = f"{wall}.{unix_ns % 10**9 // 1000:06d}Z {seconds}.{rest // 1000:06d} | "
+    return text.encode("ascii")
+
+
+class Stamper:
+    """Puts stamps in front of the lines of a stream that comes in pieces."""
+
+    ENDS = re.compile(rb"\r\n|\r|\n")
+
+    def __init__(self) -> None:
+        self.begins = True  # the next byte is the first of a line ...
+        self.after_cr = False  # ... unless it is the second half of "\r\n"
+
+    def add(self, data: bytes, now: bytes) -> bytes:
+        """The piece with `now` in front of each line that begins in it."""
+        half = b""
+        if self.after_cr and data.startswith(b"\n"):
+            half, data = b"\n", data[1:]
+        self.after_cr = data.endswith(b"\r")
+        if not data:
+            return half
+        end = data[len(data.rstrip(b"\r\n")) :][-2:]
+        end = end if end == b"\r\n" else end[-1:]
+        body = data[: len(data) - len(end)]
+        body = (
+            self.ENDS.sub(rb"\g<0>" + now, body)
+            if b"\r" in body
+            else body.replace(b"\n", b"\n" + now)
+        )
+        begins, self.begins = self.begins, bool(end)
+        return half + (now if begins else b"") + body + end
+
+
+class Log:
+    """server.log: reads what the server says from a pipe, and writes it down with its times."""
+
+    def __init__(self, path: str) -> None:
+        self.file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
+        self.pipe, self.for_server = os.pipe()
+        with suppress(OSError):  # a user with many pipes may not make this one larger
+            fcntl.fcntl(self.pipe, F_SETPIPE_SZ, PIPE_BYTES)
+        self.much = fcntl.fcntl(self.pipe, F_GETPIPE_SZ) // 16
+        os.set_blocking(self.pipe, False)  # of this end only: the server's writes are as ever
+        self.ending = threading.Event()
+        self.deadline = 0.0
+        self.changed = threading.Condition()
+        self.pieces: collections.deque = (
+            collections.deque()
+        )  # (lost before, stamp, continues, text)
+        self.waiting = 0  # bytes in pieces
+        self.all_read = False
+        self.written = self.lost = self.untold = (
+            0  # bytes; `untold` of the lost are not yet said in the log
+        )
+        self.why = ""
+        self.last = b"\n"
+        self.threads = [
+            threading.Thread(target=work, daemon=True) for work in (self._read, self._write)
+        ]
+
+    def start(self) -> None:
+        """Begin to read; called when the server has its end of the pipe."""
+        os.close(self.for_server)
+        for thread in self.threads:
+            thread.start()
+
+    def finish(self) -> dict:
+        """Take what is left in the pipe, without waiting for whoever else may hold it, and say what was kept."""
+        self.deadline = time.monotonic() + DRAIN_S
+        self.ending.set()
+        for thread in self.threads:
+            thread.join(max(0.0, self.deadline + DRAIN_S - time.monotonic()))
+        with self.changed:
+            lost = self.lost + self.waiting
+            return {"bytes": self.written, "lost_bytes": lost, "why": self.why if lost else ""}
+
+    def _read(self) -> None:
+        try:
+            self._read_all()
+        finally:
+            os.close(self.pipe)  # whoever still writes is told so, and does not wait for a reader
+            with self.changed:
+                self.all_read = True
+                self.changed.notify()
+
+    def _read_all(self) -> None:
+        stamper, skipped = Stamper(), 0
+        while not (self.ending.is_set() and time.monotonic() > self.deadline):
+            ending = self.ending.is_set()  # before the look: what came until now is read
+            select.select([self.pipe], [], [], 0 if ending else POLL_S)
+            try:
+                data = os.read(self.pipe, PIPE_BYTES)
+            except BlockingIOError:
+                if ending:
+                    break
+                continue
+            if not data:  # nobody is left who could write
+                break
+            now = stamp(time.time_ns(), time.monotonic_ns())
+            continues = not stamper.begins
+            text = stamper.add(data, now)
+            with self.changed:
+                if self.waiting > MOST_WAITING_BYTES:
+                    skipped += len(text)
+                    self.lost += len(text)
+                    self.why = "the disk was too slow"
+                else:
+                    self.pieces.append((skipped, now, continues, text))
+                    self.waiting, skipped = self.waiting + len(text), 0
+                    self.changed.notify()
+            if len(data) < self.much:
+                self.ending.wait(GATHER_S)
+
+    def _write(self) -> None:
+        while True:
+            with self.changed:
+                self.changed.wait_for(lambda: self.pieces or self.all_read)
+                if not self.pieces:
+                    return
+                skipped, now, continues, text = self.pieces.popleft()
+            self.untold += skipped
+            note = self._note(now, continues) if self.untold else b""
+            whole = note + text
+            done = self._put(whole)
+            with self.changed:
+                self.waiting -= len(text)
+                self.written += done
+                if done >= len(note):
+                    self.untold = 0
+                missing = min(len(whole) - done, len(text))
+                self.untold += missing
+                self.lost += missing
+
+    def _note(self, now: bytes, continues: bool) -> bytes:
+        text = f"[ablation] {self.untold} bytes of the server's log are lost here: {self.why}\n"
+        fresh = b"" if self.last == b"\n" else b"\n"
+        return fresh + now + text.encode("utf-8", "replace") + (now if continues else b"")
+
+    def _put(self, data: bytes) -> int:
+        """Write all that the disk takes. Returns how many bytes that were."""
+        done = 0
+        while done < len(data):
+            try:
+                done += os.write(self.file, data[done:] if done else data)
+            except OSError as error:
+                self.why = error.strerror or str(error)
+                break
+        if done:
+            self.last = data[done - 1 : done]
+        return done
+
+
 def call(words: list, timeout_s: float) -> tuple:
     """Run a command. Returns (exit code, last line of what it said)."""
     try:
@@ -188,18 +373,19 @@ def main() -> None:
 
     exit_record: dict = {"code": None, "signal": None, "how": "", "stop_s": None, "killed_pids": []}
     try:
-        with open(log_path, "ab") as log:
-            server = subprocess.Popen(
-                command,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                pass_fds=(int(lock_fd),),
-                preexec_fn=in_child,
-            )
+        log = Log(log_path)
+        server = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=log.for_server,
+            stderr=log.for_server,
+            pass_fds=(int(lock_fd),),
+            preexec_fn=in_child,
+        )
     except OSError as error:
         print(json.dumps({"error": f"{command[0]}: {error.strerror}"}), flush=True)
         sys.exit(1)
+    log.start()  # only now: a process with threads should not fork with a preexec_fn
     print(json.dumps({"pid": server.pid}), flush=True)
 
     how, timeout_s = "", float(stop_timeout)
@@ -226,6 +412,7 @@ def main() -> None:
     if container:  # after the command's own end: until then it could still have created it
         exit_record["container"] = remove_container(container)
     seconds = time.monotonic() - begin
+    exit_record["log"] = log.finish()  # whoever could write to it is gone, or none of ours
     code = server.returncode
     exit_record.update(
         code=code if code is not None and code >= 0 else None,

@@ -8,10 +8,10 @@ import re
 import subprocess
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from packaging.version import InvalidVersion, Version
 
+from ablation.places import model_path
 from ablation.study.load import StudyError
 
 # Runs in the server's Python. find_spec of a top-level package does not execute it.
@@ -107,11 +107,10 @@ def check_variables(environments: Mapping[str, Iterable[str]], installation: Ins
 
 def check_model(location: str, generated: bool, where: str) -> None:
     """Refuse a model folder that is not there. A hub name (`owner/name`) cannot be checked from here."""
-    folder = Path(location)
-    looks_local = (
-        location.startswith(("/", "./", "../", "~")) or location.count("/") != 1 or folder.exists()
-    )
-    if looks_local and not generated and not (folder / "config.json").is_file():
+    folder = model_path(location)
+    if folder is None or generated or (folder.suffix == ".gguf" and folder.is_file()):
+        return
+    if not (folder / "config.json").is_file():
         raise StudyError(
             f"{where}: {location}: no config.json there; give the folder of a model, or a hub name"
         )

@@ -15,12 +15,14 @@ from pathlib import Path
 from typing import Any
 
 from ablation.evidence import collect
-from ablation.files import write_json, write_text
+from ablation.evidence.launch import never_ready
+from ablation.files import write_json
 from ablation.plan.plan import Session
 from ablation.session.endpoint import Endpoint, evidence_of
 from ablation.session.environment import scrub
 from ablation.session.hardware import describe_hardware, visible_devices
 from ablation.session.launcher import AnyServer, hidden_values, launch_record, open_server
+from ablation.session.log import keep_log_without_secrets
 from ablation.session.progress import Progress
 from ablation.session.store import LAUNCH_FILE, Store
 from ablation.session.versions import workflow_versions
@@ -101,7 +103,7 @@ def launched(
         raise
     finally:
         if server is not None:
-            record |= _ended(study, session, server, hidden)
+            record |= _ended(study, session, server, hidden, record)
             record["telemetry"] = watch.evidence(server.started) if watch else None
         write_json(folder / LAUNCH_FILE, record)
 
@@ -129,23 +131,17 @@ def _watch(study: Study, session: Session, server: AnyServer, folder: Path) -> W
 
 
 def _ended(
-    study: Study, session: Session, server: AnyServer, hidden: Sequence[str]
+    study: Study,
+    session: Session,
+    server: AnyServer,
+    hidden: Sequence[str],
+    record: Mapping[str, Any],
 ) -> dict[str, Any]:
     """End the server, read its log, and keep the log without secrets."""
     ended = server.stop()
-    arms = study.factor.arms
     if isinstance(server, Endpoint):
-        found = evidence_of(arms[session.arm])
+        found = evidence_of(session.claim)
     else:
-        _keep_log_without_secrets(server.log_path, hidden)
-        found = collect(server.log(), arms[session.arm], arms.values(), ended)
+        keep_log_without_secrets(server.log_path, hidden)
+        found = collect(server.log(), session.claim, ended, never_ready=never_ready(record))
     return found | launch_record(study, session, server)
-
-
-def _keep_log_without_secrets(path: Path, hidden: Sequence[str]) -> None:
-    if not hidden or not path.is_file():
-        return
-    text = path.read_text(encoding="utf-8", errors="replace")
-    clean = scrub(text, hidden)
-    if clean != text:
-        write_text(path, clean)

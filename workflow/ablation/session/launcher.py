@@ -10,6 +10,8 @@ from ablation.places import HOME, executable
 from ablation.plan.plan import Session
 from ablation.session import container, endpoint
 from ablation.session.environment import secrets, server_environment
+from ablation.session.lock import host_lock_path
+from ablation.session.orphans import mark
 from ablation.session.server import Server
 from ablation.study.config import Study
 from ablation.study.launch import Container, Endpoint
@@ -61,6 +63,7 @@ def open_server(
     if isinstance(launch, Container):
         return _in_container(study, launch, session, settings, shell, say)
     env = server_environment(shell, session.launch.env, study.server.pass_env)
+    env |= mark(host_lock_path(), folder.name)
     if study.server.kind == "reference":
         env["PYTHONPATH"] = str(HOME / "workflow")
     command = [executable(session.launch.command[0]), *session.launch.command[1:]]

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import fcntl
 import os
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,6 +15,7 @@ from pathlib import Path
 
 from ablation.errors import UserError
 
+LOCK = Path("/tmp/ablation-host.lock")  # whatever TMPDIR says: one for all jobs and users of a host
 HOST_LOCK = "ABLATION_HOST_LOCK"  # environment variable with another path, for tests and containers
 
 
@@ -25,7 +25,7 @@ class LockedError(UserError):
 
 def host_lock_path() -> Path:
     """One path for all users and folders of this host."""
-    return Path(os.environ.get(HOST_LOCK) or Path(tempfile.gettempdir()) / "ablation-host.lock")
+    return Path(os.environ.get(HOST_LOCK) or LOCK)
 
 
 @contextmanager

@@ -5,12 +5,11 @@ A report is written where the model no longer is, and a folder's content may cha
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
-MOST_BYTES = 1_000_000
+from ablation.model.files import read_config
+from ablation.places import model_folder
 
 
 def model_config(command: Sequence[str], environment: Mapping[str, str]) -> dict[str, Any] | None:
@@ -21,16 +20,9 @@ def model_config(command: Sequence[str], environment: Mapping[str, str]) -> dict
     location = argument(command, "model")
     if location is None:
         return None
-    for file in _places(location, environment):
-        try:
-            if file.stat().st_size > MOST_BYTES:
-                continue
-            config = json.loads(file.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            continue
-        if isinstance(config, dict):
-            return {"location": location, "config": config}
-    return None
+    folder = model_folder(location, environment, argument(command, "revision"))
+    config = read_config(folder / "config.json") if folder is not None else None
+    return None if config is None else {"location": location, "config": config}
 
 
 def argument(command: Sequence[str], name: str) -> str | None:
@@ -42,17 +34,3 @@ def argument(command: Sequence[str], name: str) -> str | None:
         elif word.startswith(f"--{name}="):
             found = word.split("=", 1)[1]
     return found
-
-
-def _places(location: str, environment: Mapping[str, str]) -> list[Path]:
-    """A folder's config.json; the hub's cache as huggingface_hub lays it out, the revision of `main` first."""
-    found = [Path(location).expanduser() / "config.json"]
-    home = Path(environment.get("HF_HOME") or "~/.cache/huggingface").expanduser()
-    cache = Path(environment.get("HF_HUB_CACHE") or home / "hub").expanduser()
-    repository = cache / f"models--{location.replace('/', '--')}"
-    try:
-        revision = (repository / "refs" / "main").read_text(encoding="ascii").strip()
-        found.append(repository / "snapshots" / revision / "config.json")
-    except OSError:
-        pass
-    return found + sorted(repository.glob("snapshots/*/config.json"))

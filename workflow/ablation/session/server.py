@@ -21,9 +21,12 @@ import psutil
 
 from ablation.errors import UserError
 from ablation.evidence import cause, tail
+from ablation.evidence.stamps import read_log, unstamped
 from ablation.plan.resolved import PORT
 from ablation.session.container import Running
 from ablation.session.guard import start_ticks
+
+AFTERMATH_S = 3.0  # a dead engine shows at its API within a second
 
 GUARD = Path(__file__).with_name("guard.py")
 
@@ -112,11 +115,8 @@ class Server:
         self.stop()
 
     def log(self) -> str:
-        """The server's log so far."""
-        try:
-            return self.log_path.read_text(encoding="utf-8", errors="replace")
-        except OSError:
-            return ""
+        """What the server has said so far, without the times that the guard puts in front of its lines."""
+        return unstamped(read_log(self.log_path) or "")
 
     @property
     def log_note(self) -> str:
@@ -132,10 +132,30 @@ class Server:
         except psutil.NoSuchProcess:
             return False
 
-    def check_unchanged(self, what: str) -> None:
-        """After a level (`what`): the server must still be there. Raises ServerError."""
-        if not self.alive():
-            raise ServerError(self.obituary(f"{what}: the server was gone at the end of the level"))
+    def check_unchanged(self, what: str, *, failed_requests: int = 0) -> None:
+        """After a level (`what`): the server must still be there, and well. Raises ServerError.
+
+        An API process outlives its engine by moments: where requests failed, it is given time to notice.
+        """
+        end = time.monotonic() + (AFTERMATH_S if failed_requests else 0.0)
+        while True:
+            if not self.alive():
+                raise ServerError(
+                    self.obituary(f"{what}: the server was gone at the end of the level")
+                )
+            if why := self.unwell():
+                raise ServerError(self.obituary(f"{what}: {why} at the end of the level"))
+            if time.monotonic() >= end:
+                return
+            time.sleep(0.2)
+
+    def unwell(self) -> str:
+        """Why the server is no longer fit to serve, by its /health; an empty string where it is."""
+        try:
+            answer = httpx.get(f"{self.base_url}/health", timeout=10, trust_env=False)
+        except httpx.HTTPError as error:
+            return f"the server did not answer /health ({type(error).__name__})"
+        return "" if answer.status_code == 200 else f"/health answered HTTP {answer.status_code}"
 
     def wait_ready(
         self, timeout_s: float, on_wait: Callable[[float], None] = lambda _: None
@@ -222,8 +242,10 @@ class Server:
 
     def obituary(self, what: str) -> str:
         """One message about a server that failed: what, why, its last words, and where the log is kept."""
-        log = self.log()
         ended = self.stop()
+        log = (
+            self.log()
+        )  # after the end: the guard writes down the last words before it says how it ended
         code = f" (exit code {ended['code']})" if ended.get("code") is not None else ""
         code = f" (signal {ended['signal']})" if ended.get("signal") else code
         why = self.container.cause(log, ended.get("code")) if self.container else None

@@ -6,11 +6,15 @@ evidence, made from the store: it can be made again at any time, and is the same
 
 from __future__ import annotations
 
+import contextlib
+import os
 import shutil
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+import psutil
 
 from ablation.accuracy.collect import observe
 from ablation.client.load import LoadError, ServerDied, drive
@@ -19,6 +23,7 @@ from ablation.client.record import write_record
 from ablation.evidence import reread
 from ablation.files import read_json
 from ablation.plan.plan import Level, Session
+from ablation.session.hardware import describe_hardware
 from ablation.session.installation import check_version
 from ablation.session.launched import Held, launched, now
 from ablation.session.launcher import AnyServer
@@ -54,7 +59,6 @@ def session_evidence(
         if session.arm in level["runs"]
     ]
     failures = [f for f in sitting["failures"] if f["arm"] == session.arm]
-    arms = study.factor.arms
     used = {run["launch_id"] for run in runs} | set(sitting["launches"].get(session.arm, ()))
     return {
         "schema": SCHEMA,
@@ -67,8 +71,7 @@ def session_evidence(
             reread(
                 store.launch(launch_id),
                 store.folder / launch_id / LOG_FILE,
-                arms[session.arm],
-                arms.values(),
+                session.claim,
             )
             for launch_id in sorted(used)
         ],
@@ -154,6 +157,20 @@ def measure_launch(
             record["levels"].append(level.concurrency)
 
 
+def scratch_of(store: Path) -> Path:
+    """Where a level's raw bytes lie until they are whole: on the store's own disk, whose room was checked.
+
+    What a killed job left there is removed by the next one of this host.
+    """
+    host = describe_hardware()["host"]
+    for left in store.glob(f".scratch-{host}-*"):
+        if not psutil.pid_exists(int(left.name.rpartition("-")[2])):
+            shutil.rmtree(left, ignore_errors=True)
+    folder = store / f".scratch-{host}-{os.getpid()}"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
 def _measure_level(
     study: Study,
     session: Session,
@@ -182,8 +199,14 @@ def _measure_level(
         "run_hash": level.run_hash,
         "launch_id": folder.name,
     }
+    scratch = scratch_of(store.folder)
     try:
-        record = drive(spec, server_alive=server.alive, on_progress=on_progress)
+        record = drive(
+            spec,
+            server_alive=server.alive,
+            on_progress=on_progress,
+            scratch=scratch,
+        )
     except ServerDied as died:
         # The evidence of a failed run is kept beside the log of the server that died, never as data.
         write_record(
@@ -195,13 +218,16 @@ def _measure_level(
         raise LoadError(f"level {concurrency}: {error}\n{server.log_note}") from error
     try:
         try:
-            server.check_unchanged(f"level {concurrency}")
+            failed = len(record.requests) - record.requests["error_class"].null_count
+            server.check_unchanged(f"level {concurrency}", failed_requests=failed)
         except ServerError as error:
-            failed = folder / f"failed-concurrency-{concurrency}"
-            write_record(failed, record, run | {"error": str(error)})
+            kept = folder / f"failed-concurrency-{concurrency}"
+            write_record(kept, record, run | {"error": str(error)})
             raise
         write_record(store.record(store.free_name(level.run_hash)), record, run)
         store.changed()
     finally:
         record.discard()
+        with contextlib.suppress(OSError):
+            scratch.rmdir()
     progress.say(f"level {concurrency}: measured in {time.monotonic() - begin:.1f} s")

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ablation.errors import UserError
+from ablation.evidence.launch import INTERRUPTED
 from ablation.plan.plan import Session
 from ablation.session.store import Store
 from ablation.sitting.facts import seconds
@@ -47,7 +48,7 @@ class Failed:
 def failed(session: Session, launch: Mapping[str, Any]) -> Failed | None:
     """The failure of a launch, or None where it did not fail. What was interrupted did not fail."""
     error = launch.get("error")
-    if not error or str(error).startswith(("KeyboardInterrupt", "SystemExit")):
+    if not error or str(error).startswith(INTERRUPTED):
         return None
     found = launch.get("failure") or {}
     first = str(error).partition("\n")[0].partition(": ")[2] or str(error)

@@ -18,7 +18,8 @@ from ablation.client.load import LoadError
 from ablation.plan.plan import Level, Session
 from ablation.session.hardware import describe_hardware, visible_devices
 from ablation.session.launched import Held
-from ablation.session.lock import host_lock
+from ablation.session.lock import host_lock, host_lock_path
+from ablation.session.orphans import end_orphans
 from ablation.session.progress import Progress
 from ablation.session.server import ServerError
 from ablation.session.session import LOCK_PATIENCE_S, check_disk, measure_launch
@@ -83,6 +84,7 @@ def run_sitting(
         LOCK_PATIENCE_S,
     ) as lock_fd:
         held = Held(lock_fd, watched, shell)
+        end_orphans(host_lock_path(), first.say)
         if (
             study.server.warm_launch
         ):  # all before the first that counts: nothing lies between the pairs
@@ -99,6 +101,7 @@ def run_sitting(
             todo.sort(key=lambda one: one[0].arm not in failing)
         order = [session.arm for session, _ in todo]
         skipped: list[Failed] = []
+        builds.keep(store.folder)
         for session, left in todo:
             if any(f.arm in failing for f in skipped) and block.measured(session, left):
                 continue  # it failed again: nothing is launched beside it that was measured before

@@ -103,7 +103,7 @@ def _time_apart(
 def _interrupted(frame: DataFrame, first: Any, last: Any) -> list[str]:
     """Of runs measured before sittings were recorded: a launch of another block came and went between the two.
 
-    One that overlaps either of them ran beside it, on other devices.
+    One that overlaps a launch of the pair's own block ran beside it, on other devices.
     """
     if "launch_started_at" not in frame:
         return []
@@ -112,11 +112,15 @@ def _interrupted(frame: DataFrame, first: Any, last: Any) -> list[str]:
     between = (frame["launch_started_at"] >= first["launch_ended_at"]) & (
         frame["launch_ended_at"] <= last["launch_started_at"]
     )
-    return (
-        ["with a launch of another block between them"]
-        if (foreign & same_host & between).any()
-        else []
-    )
+    others = frame[foreign & same_host & between].drop_duplicates("launch_id")
+    own = frame[~foreign].drop_duplicates("launch_id")
+    for _, other in others.iterrows():
+        beside = (own["launch_started_at"] < other["launch_ended_at"]) & (
+            own["launch_ended_at"] > other["launch_started_at"]
+        )
+        if not beside.any():
+            return ["with a launch of another block between them"]
+    return []
 
 
 def _time(seconds: float) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from ablation.study.fields import Strict
+from ablation.study.fields import WEEK_S, Strict
 
 
 class Accuracy(Strict):
@@ -14,9 +14,12 @@ class Accuracy(Strict):
         default=True,
         description="Ask for the answers. Launches measured without them say `not observed`.",
     )
-    prompts: int = Field(default=16, ge=4, description="Prompts in the set.")
+    prompts: int = Field(default=16, ge=4, le=10_000, description="Prompts in the set.")
     input_tokens: int = Field(
-        default=64, ge=1, description="Length of each prompt, in token ids drawn from the seed."
+        default=64,
+        ge=1,
+        le=1_000_000,
+        description="Length of each prompt, in token ids drawn from the seed.",
     )
     file: str | None = Field(
         default=None,
@@ -28,6 +31,7 @@ class Accuracy(Strict):
     output_tokens: int = Field(
         default=4,
         ge=1,
+        le=10_000,
         description=(
             "Greedy tokens of each answer: the first shows prefill kernels, the others decode kernels."
         ),
@@ -35,6 +39,7 @@ class Accuracy(Strict):
     concurrency: int = Field(
         default=8,
         ge=1,
+        le=1000,
         description="Prompts in flight. Fixed, since the composition of a batch changes the numerics.",
     )
     top_logprobs: int = Field(
@@ -44,7 +49,10 @@ class Accuracy(Strict):
         description="Candidates recorded at each position (vLLM's own default limit is 20).",
     )
     timeout_s: float = Field(
-        default=120, gt=0, description="An answer that takes longer counts as not observed."
+        default=120,
+        gt=0,
+        le=WEEK_S,
+        description="An answer that takes longer counts as not observed.",
     )
     noise_ratio: float = Field(
         default=2.0,

@@ -4,19 +4,24 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
-from ablation.study.fields import Name, Strict
+from ablation.study.fields import Name, Strict, Variable
 
 
 class LeaveOneOut(Strict):
     """From one arm, an arm for each component with that component off: which of them makes the difference."""
 
     arm: Name = Field(description="The arm with all components on.")
-    variables: list[str] = Field(
+    variables: list[Variable] = Field(
         min_length=1, description="Environment variables of the components, one arm each."
     )
     off: str = Field(default="0", description="Value that switches a component off.")
+
+    @field_validator("off", mode="before")
+    @classmethod
+    def _off_as_text(cls, off: Any) -> Any:
+        return str(off) if isinstance(off, (int, float)) and not isinstance(off, bool) else off
 
 
 def component(variable: str, variables: list[str], env: dict[str, Any]) -> str:
@@ -47,9 +52,11 @@ def leave_one_out(factor: dict[str, Any]) -> dict[str, Any]:
     if not isinstance(asked, dict) or not isinstance(arms, dict):
         return arms if isinstance(arms, dict) else {}
     whole, variables = asked.get("arm"), asked.get("variables")
-    if whole not in arms or not isinstance(variables, list):
+    if not isinstance(whole, str) or whole not in arms or not isinstance(variables, list):
         return arms
-    settings = dict(arms[whole] or {})
+    settings = arms[whole] or {}
+    if not isinstance(settings, dict):
+        return arms
     env = settings.get("env") or {}
     if not isinstance(env, dict) or not all(isinstance(name, str) for name in variables):
         return arms

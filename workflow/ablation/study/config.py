@@ -6,127 +6,45 @@ from it (`make docs`), and a test fails when they drift.
 
 from __future__ import annotations
 
-import re
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
 from ablation.study.accuracy import Accuracy
-from ablation.study.arms import LeaveOneOut, leave_one_out
-from ablation.study.fields import Name, Settings, Strict
+from ablation.study.architecture import check_architecture
+from ablation.study.factor import Arm, Factor
+from ablation.study.fields import WEEK_S, Name, Settings, Strict
 from ablation.study.gates import Gates, Slo
-from ablation.study.launch import Launch, Process, check_launch
+from ablation.study.launch import check_launch
+from ablation.study.server import Server
 from ablation.study.telemetry import Telemetry
 from ablation.study.workload import Workload
 
+__all__ = ["Arm", "Factor", "Server", "Study", "settings_of"]
 
-class Arm(Settings):
-    """One setting of the factor."""
-
-    label: str | None = Field(default=None, description="How figures and tables name the arm.")
-    evidence: str | None = Field(
-        default=None,
-        description=(
-            "Regular expression that a line of the server's log must match to prove that the treatment took "
-            "effect. What the arm's own settings promise is checked without it: a forced backend must be in use, "
-            "`VLLM_ROCM_USE_AITER` must bring AITER's kernels or keep them out, no variable may be unknown."
-        ),
-    )
-    counter_evidence: str | None = Field(
-        default=None,
-        description="Regular expression that no line of the server's log may match (a fallback, an override).",
-    )
-    paths: dict[Name, str] = Field(
-        default={},
-        description=(
-            "Model -> another folder or hub name for this arm: an FP8 checkpoint against BF16, for example."
-        ),
-    )
-    url: str | None = Field(
-        default=None,
-        description="With `server.launch.kind: endpoint`: where the arm's server is, `http://host:8000`.",
-    )
-
-    @field_validator("evidence", "counter_evidence")
-    @classmethod
-    def _compiles(cls, pattern: str | None) -> str | None:
-        if pattern is not None:
-            try:
-                re.compile(pattern)
-            except re.error as error:
-                raise ValueError(f"not a regular expression: {error}") from error
-        return pattern
-
-
-class Factor(Strict):
-    """What is varied."""
-
-    name: Name = Field(
-        description="Name of the factor; `config/models.yaml` states support by this name."
-    )
-    title: str = Field(description="The factor in words.")
-    baseline: Name = Field(description="The arm that the others are compared with.")
-    arms: dict[Name, Arm] = Field(
-        description="The arms by name; two for an A/B study.", min_length=1
-    )
-    noise_floor: bool = Field(
-        default=False,
-        description=(
-            "Launch the baseline a second time in every block, as an arm `{baseline}-again`: the A/A comparison "
-            "that says what launches differ by when nothing was changed."
-        ),
-    )
-    leave_one_out: LeaveOneOut | None = Field(
-        default=None,
-        description=(
-            "Add an arm `{arm}-without-{component}` for each of some variables, with that one off: which component "
-            "of a treatment makes the difference."
-        ),
-    )
-
-    @model_validator(mode="before")
-    @classmethod
-    def _add_leave_one_out_arms(cls, data: Any) -> Any:
-        if not isinstance(data, dict) or not data.get("leave_one_out"):
-            return data
-        return data | {"arms": leave_one_out(data)}
-
-    @model_validator(mode="before")
-    @classmethod
-    def _add_the_second_baseline(cls, data: Any) -> Any:
-        if not isinstance(data, dict) or data.get("noise_floor") is not True:
-            return data
-        arms, baseline = data.get("arms"), data.get("baseline")
-        if not isinstance(arms, dict) or baseline not in arms:
-            return data
-        again = dict(arms[baseline] or {})
-        again["label"] = f"{again.get('label') or baseline} again (A/A)"
-        return data | {"arms": {**arms, f"{baseline}-again": again}}
-
-    @model_validator(mode="after")
-    def _baseline_is_an_arm(self) -> Factor:
-        if self.baseline not in self.arms:
-            raise ValueError(
-                f"baseline: {self.baseline!r} is not one of the arms {sorted(self.arms)}"
-            )
-        if self.leave_one_out is not None and self.leave_one_out.arm not in self.arms:
-            raise ValueError(
-                f"leave_one_out.arm: {self.leave_one_out.arm!r} is not one of the arms {sorted(self.arms)}"
-            )
-        return self
+# A plan of 100,000 runs takes half a minute and 70 MB.
+MOST_BLOCKS, MOST_RUNS = 1000, 100_000
+# Each request in flight has a connection, and Linux gives a client some 28,000 ports (net.ipv4.ip_local_port_range),
+# 64,500 at the most.
+MOST_IN_FLIGHT = 60_000
 
 
 class Expect(Strict):
     """What the plan's times are computed from. A guess costs nothing but a wrong estimate."""
 
-    start_s: float = Field(default=60, gt=0, description="Seconds from launch to ready.")
+    start_s: float = Field(default=60, gt=0, le=WEEK_S, description="Seconds from launch to ready.")
     stop_s: float = Field(
-        default=5, ge=0, description="Seconds from the stop signal to a free accelerator."
+        default=5,
+        ge=0,
+        le=WEEK_S,
+        description="Seconds from the stop signal to a free accelerator.",
     )
-    output_tok_s: dict[int, float] = Field(
-        default={1: 50.0},
-        min_length=1,
-        description="Output tokens per second expected at some levels; between them the plan interpolates.",
+    output_tok_s: dict[Annotated[int, Field(ge=1)], Annotated[float, Field(ge=0.001, le=1e9)]] = (
+        Field(
+            default={1: 50.0},
+            min_length=1,
+            description="Output tokens per second expected at some levels; between them the plan interpolates.",
+        )
     )
 
 
@@ -136,15 +54,15 @@ class Model(Settings):
     catalogue: Name | None = Field(
         default=None, description="Entry of `config/models.yaml`; the model's own name when absent."
     )
-    path: str | None = Field(
+    path: Annotated[str, Field(min_length=1)] | None = Field(
         default=None,
         description="Folder or hub name given to the server; the catalogue's when absent.",
     )
     arms: list[Name] | None = Field(
         default=None, description="Only these arms, where the catalogue permits more.", min_length=1
     )
-    blocks: int | None = Field(
-        default=None, ge=1, description="Blocks for this model; the design's when absent."
+    blocks: Annotated[int, Field(ge=1, le=MOST_BLOCKS)] | None = Field(
+        default=None, description="Blocks for this model; the design's when absent."
     )
     vocabulary: int | None = Field(
         default=None,
@@ -165,17 +83,20 @@ class Model(Settings):
 class Sequential(Strict):
     """Look while blocks are added, and stop when every level of a model has its verdict."""
 
-    first: int = Field(default=6, ge=3, description="Blocks at the first look.")
-    every: int = Field(default=2, ge=1, description="Blocks between looks.")
+    first: int = Field(default=6, ge=3, le=MOST_BLOCKS, description="Blocks at the first look.")
+    every: int = Field(default=2, ge=1, le=MOST_BLOCKS, description="Blocks between looks.")
 
 
 class Design(Strict):
     """How often, in which order, and what counts as equal."""
 
-    blocks: int = Field(default=6, ge=1, description="Replicates: each launches every arm once.")
-    levels: list[Annotated[int, Field(ge=1)]] = Field(
+    blocks: int = Field(
+        default=6, ge=1, le=MOST_BLOCKS, description="Replicates: each launches every arm once."
+    )
+    levels: list[Annotated[int, Field(ge=1, le=MOST_IN_FLIGHT)]] = Field(
         default=[1, 10, 100],
         min_length=1,
+        max_length=1000,
         description="Concurrencies: so many requests are in flight.",
     )
     equivalence_margin_percent: float = Field(
@@ -240,47 +161,16 @@ class Hardware(Strict):
     architecture: str | None = Field(
         default=None, description="`gfx942`, `gfx950`, `sm_90`, `x86_64` ..."
     )
-    gpus: int = Field(default=0, ge=0, description="GPUs of the host.")
+    gpus: int = Field(default=0, ge=0, le=1024, description="GPUs of the host.")
 
-
-class Server(Settings):
-    """How a server is launched."""
-
-    kind: Literal["vllm", "reference"] = Field(
-        default="vllm",
-        description="`reference` is the simulated server of the tests: its report says SIMULATED.",
-    )
-    launch: Launch = Field(
-        default=Process(),
-        description="Where it comes from: a process of this host, a container, an endpoint. See below.",
-    )
-    python: str = Field(
-        default="python3",
-        description="Python that has vLLM. A relative path with a slash starts at the workflow's folder.",
-    )
-    vllm: str = Field(description="Version of vLLM; a launch of another version is refused.")
-    pass_env: list[str] = Field(
-        default=[],
-        description="Names of variables handed from your shell to the server (tokens!); values are never stored.",
-    )
-    host: str = Field(
-        default="127.0.0.1", description="Address to bind to. Loopback, unless you know why not."
-    )
-    port: int | Literal["auto"] = Field(
-        default="auto", description="`auto` takes a free port for each launch."
-    )
-    ready_timeout_s: float = Field(
-        default=1800, gt=0, description="A server not ready by then has failed."
-    )
-    stop_timeout_s: float = Field(default=60, gt=0, description="From TERM to KILL.")
-    warm_launch: bool = Field(
-        default=False,
-        description=(
-            "Before the first launch of a model and arm on a host, launch it once and send every level's warm-up "
-            "requests, so that kernels are built and cached before anything is measured. It is kept as "
-            "`store/warm-*` and is no data."
-        ),
-    )
+    @model_validator(mode="after")
+    def _architecture_is_the_platforms(self) -> Hardware:
+        if self.architecture is not None:
+            try:
+                check_architecture(self.architecture, self.platform)
+            except ValueError as error:
+                raise ValueError(f"architecture: {error}") from None
+        return self
 
 
 class Probe(Strict):
@@ -332,6 +222,28 @@ class Study(Strict):
                 if name not in self.models:
                     raise ValueError(
                         f"factor.arms.{arm}.paths: {name!r} is not one of the models {sorted(self.models)}"
+                    )
+        return self
+
+    @model_validator(mode="after")
+    def _is_no_larger_than_a_plan(self) -> Study:
+        blocks = sum(model.blocks or self.design.blocks for model in self.models.values())
+        runs = blocks * len(self.factor.arms) * len(self.design.levels)
+        if runs > MOST_RUNS:
+            raise ValueError(
+                f"design: {runs:,} runs (blocks of all models x arms x levels) are more than the {MOST_RUNS:,} that a "
+                "plan may hold; ask for fewer, or make several studies of it"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _variables_come_from_one_place(self) -> Study:
+        for where, part in settings_of(self).items():
+            for name in self.server.pass_env:
+                if name in part.env:
+                    raise ValueError(
+                        f"{where}.env.{name}: stands under server.pass_env too, and the shell's value would win over "
+                        "this one; take one out"
                     )
         return self
 

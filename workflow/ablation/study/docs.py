@@ -1,17 +1,15 @@
-"""Generates config/README.md, docs/{support,failures}.md and the JSON schemas from their sources: `make docs`."""
+"""Generates config/README.md, some of docs/ and the JSON schemas from their sources: `make docs`."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
-from types import NoneType
-from typing import Any, Literal, get_args, get_origin
 
-from annotated_types import Ge, Gt, Le, Lt, MinLen
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from ablation.evidence.document import failures_document
+from ablation.report.published import tables_document
 from ablation.study import (
     accuracy,
     arms,
@@ -22,9 +20,9 @@ from ablation.study import (
     launch,
     table,
     telemetry,
-    values,
     workload,
 )
+from ablation.study.words import limit_words, type_words
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -45,6 +43,7 @@ handy for a variation: a file with nothing but `design: {blocks: 8}` is a valid 
 | `config.yaml` | the default study: runs on any x86-64 machine, without a GPU |
 | `studies/*.yaml` | other studies |
 | `models.yaml` | the support catalogue: what each model permits, why, and who says so |
+| `published/*.csv` | published tables of others, for the audit ([what they support](../docs/published-tables.md)) |
 | `gpus.yaml` | memory, bandwidth, peaks and power of GPUs, for the plan and the roofline |
 
 What decides a measurement (models, arms, workload, levels, blocks, server) is hashed; changing it measures anew, and
@@ -99,6 +98,7 @@ def documents() -> dict[Path, str]:
         ROOT / "config" / "README.md": readme,
         ROOT / "docs" / "support.md": table.support_document(ROOT),
         ROOT / "docs" / "failures.md": failures_document(),
+        ROOT / "docs" / "published-tables.md": tables_document(ROOT),
         schemas / "study.schema.json": _schema(config.Study),
         schemas / "models.schema.json": _schema(catalogue.Catalogue),
     }
@@ -149,36 +149,7 @@ def _default(field: FieldInfo) -> str:
 
 
 def _type(field: FieldInfo) -> str:
-    limits = []
-    for rule in field.metadata:
-        for kind, sign in ((Ge, "≥"), (Gt, ">"), (Le, "≤"), (Lt, "<")):
-            if isinstance(rule, kind):
-                limits.append(f"{sign} {getattr(rule, kind.__name__.lower()):g}")
-        if isinstance(rule, MinLen):
-            limits.append("not empty")
-    return ", ".join([_words(field.annotation), *limits])
-
-
-def _words(annotation: Any) -> str:
-    """A Python type in the words of somebody who writes YAML."""
-    plain = {str: "text", int: "integer", float: "number", bool: "true or false", Any: "anything"}
-    if annotation in plain:
-        return plain[annotation]
-    origin, inner = get_origin(annotation), get_args(annotation)
-    if origin is Literal:
-        return " or ".join(f"`{value}`" for value in inner)
-    if origin is dict:
-        return f"mapping of {_words(inner[1])}"
-    if origin is list:
-        return f"list of {_words(inner[0])}"
-    if hasattr(annotation, "__metadata__"):
-        return _words(annotation.__origin__)
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation.__name__
-    if annotation == values.ArgValue:
-        return "value"
-    choices = [_words(part) for part in inner if part is not NoneType]
-    return " or ".join(dict.fromkeys(choices)) or "value"
+    return ", ".join([type_words(field.annotation), *limit_words(field.metadata)])
 
 
 if __name__ == "__main__":

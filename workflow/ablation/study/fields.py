@@ -2,27 +2,50 @@
 
 from __future__ import annotations
 
+import math
 import re
-from typing import Annotated
+from functools import cache
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
+from ablation.study.checks import Kinds, checked, kinds_of
+from ablation.study.secrets import refuse_secret_args, secret_name
 from ablation.study.spelling import canonical
 from ablation.study.values import ArgValue
 
-NAME = r"^[a-z0-9][a-z0-9._-]*$"
-Name = Annotated[str, Field(pattern=NAME)]
+WEEK_S = 7 * 24 * 3600.0  # the longest that anything is waited for
 
-# Values of such variables must never stand in a file that is stored; `server.pass_env` names them instead.
-SECRET = re.compile(
-    r"(TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIAL|API_?KEY|ACCESS_?KEY|PRIVATE_?KEY)", re.I
-)
+NAME = r"^[a-z0-9][a-z0-9._-]*$"
+# A name is a folder or a part of a file name, which ext4 and xfs let be 255 bytes long; arms are made from two.
+Name = Annotated[str, Field(pattern=NAME, max_length=80)]
+
+VARIABLE = r"^[A-Za-z_][A-Za-z0-9_]*$"
+Variable = Annotated[str, Field(pattern=VARIABLE, max_length=200)]
+MOUNT_PATH = r"^/[^,]*$"
+MountPath = Annotated[str, Field(pattern=MOUNT_PATH)]
+# What a pattern asks for, in words, for messages.
+PATTERNS = {
+    NAME: "a name of lower-case letters, digits, dots, dashes and underscores that starts with a letter or a digit",
+    VARIABLE: "the name of an environment variable (letters, digits and underscores)",
+    MOUNT_PATH: "an absolute path: it starts with /, and has no comma (--mount separates its parts by commas)",
+}
+
+
+@cache
+def _kinds(model: type[BaseModel], field: str) -> Kinds:
+    return kinds_of(model.model_fields[field].annotation)
 
 
 class Strict(BaseModel):
     """A field that is not known is an error: a typo must never be a silent default."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _as_any_value_must_be(cls, value: Any, info: ValidationInfo) -> Any:
+        return checked(value, _kinds(cls, str(info.field_name)), str(info.field_name))
 
 
 class Settings(Strict):
@@ -44,22 +67,45 @@ class Settings(Strict):
     @field_validator("env", mode="before")
     @classmethod
     def _env_as_text(cls, env: object) -> object:
-        if not isinstance(env, dict):
-            return env
-        # YAML reads `VLLM_ROCM_USE_AITER: 0` as a number and `on` as a boolean; only the number is unambiguous.
-        for name, value in env.items():
-            if isinstance(value, bool):
-                raise ValueError(
-                    f"{name}: {value!r} is a YAML boolean; write the text that the server must see, in quotes"
-                )
-            if SECRET.search(str(name)):
-                raise ValueError(
-                    f"{name}: its value would be stored with the results; export it in your shell and "
-                    f"list its name under server.pass_env"
-                )
-        return {str(k): str(v) for k, v in env.items()}
+        return {n: _env_text(n, v) for n, v in env.items()} if isinstance(env, dict) else env
 
     @field_validator("args")
     @classmethod
     def _args_in_one_spelling(cls, args: dict[str, ArgValue]) -> dict[str, ArgValue]:
         return canonical(args)
+
+    @field_validator("args")
+    @classmethod
+    def _args_hold_no_secret(cls, args: dict[str, ArgValue]) -> dict[str, ArgValue]:
+        refuse_secret_args(args)
+        return args
+
+
+def _env_text(name: object, value: object) -> str:
+    """A variable's text as the server must see it. Raises ValueError, without the value where it may be a secret."""
+    if not isinstance(name, str) or not re.fullmatch(VARIABLE, name) or len(name) > 200:
+        raise ValueError(
+            f"the key {str(name)[:60]!r}: must be {PATTERNS[VARIABLE]}; the value stands after the colon"
+        )
+    if secret_name(name):
+        raise ValueError(
+            f"{name}: its value would be stored with the results; export it in your shell and "
+            f"list its name under server.pass_env"
+        )
+    # YAML reads `VLLM_ROCM_USE_AITER: 0` as a number and `on` as a boolean; only the number is unambiguous.
+    if isinstance(value, bool):
+        raise ValueError(
+            f"{name}: {str(value).lower()} is a YAML boolean; write the text that the server must see, in quotes"
+        )
+    if value is None:
+        raise ValueError(
+            f"{name}: nothing stands here; write '' for an empty value, or take the variable out"
+        )
+    if not isinstance(value, (str, int, float)):
+        raise ValueError(
+            f"{name}: must be text or a number, not a {type(value).__name__}; write the text that the server must "
+            "see, in quotes"
+        )
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ValueError(f"{name}: must be finite, or text in quotes")
+    return str(value)

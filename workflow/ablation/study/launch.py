@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Discriminator, Field, Tag, field_validator, model_validator
 
-from ablation.study.fields import Settings, Strict
+from ablation.study.fields import MountPath, Settings, Strict, Variable
 
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _IMAGE = re.compile(r"(?:[a-z0-9][a-z0-9._:/-]*[a-z0-9](?::[\w.-]+)?@)?sha256:[0-9a-f]{64}")
@@ -27,47 +27,15 @@ _BY_PLATFORM: dict[str, dict[str, list[str]]] = {
     "cpu": {},
 }
 # Options that the workflow sets, or that would take the container's life out of its hands.
-_RESERVED = frozenset(
-    {
-        "--rm",
-        "--name",
-        "--cidfile",
-        "--label",
-        "-l",
-        "--pull",
-        "--network",
-        "--net",
-        "--publish",
-        "-p",
-        "--publish-all",
-        "-P",
-        "--detach",
-        "-d",
-        "--restart",
-        "--entrypoint",
-        "--env",
-        "-e",
-        "--env-file",
-        "--workdir",
-        "-w",
-        "--interactive",
-        "-i",
-        "--tty",
-        "-t",
-        "-it",
-        "--log-driver",
-        "--sig-proxy",
-        "--mount",
-        "--volume",
-        "-v",
-        "--device",
-        "--gpus",
-        "--group-add",
-        "--cap-add",
-        "--security-opt",
-        "--ipc",
-        "--shm-size",
-    }
+_RESERVED = re.compile(
+    "--(rm|name|cidfile|label|label-file|pull|network|net|publish|publish-all|detach|restart|replace|rmi|rootfs|env"
+    "|env-file|env-host|unsetenv|unsetenv-all|entrypoint|workdir|interactive|tty|log-driver|sig-proxy|mount|volume"
+    "|volumes-from|device|gpus|group-add|cap-add|security-opt|ipc|shm-size)|-[lpPdewitv].*"
+)
+# Options without a value (docker-run(1) of 28, podman-run(1) of 5): the word behind one would be taken for the image.
+_FLAGS = re.compile(
+    "--(disable-content-trust|http-proxy|init|no-healthcheck|no-hostname|no-hosts|oom-kill-disable|passwd|privileged"
+    "|quiet|read-only|read-only-tmpfs|tls-verify|use-api-socket)"
 )
 
 
@@ -80,8 +48,8 @@ class Process(Strict):
 class Mount(Strict):
     """A folder or file of the host that the container sees."""
 
-    source: str = Field(description="Absolute path on the host.", pattern="^/")
-    target: str | None = Field(
+    source: MountPath = Field(description="Absolute path on the host.")
+    target: MountPath | None = Field(
         default=None, description="Absolute path in the container; the same when absent."
     )
     read_only: bool = Field(default=True, description="Whether the container may only read it.")
@@ -155,13 +123,21 @@ class Container(Strict):
     @field_validator("options")
     @classmethod
     def _options_leave_its_life_alone(cls, options: list[str]) -> list[str]:
-        for word in options:
-            name = word.split("=", 1)[0]
-            if name in _RESERVED:
+        words = iter(options)
+        for word in words:
+            name, equals, _ = word.partition("=")
+            if _RESERVED.fullmatch(name):
                 raise ValueError(
                     f"{name}: set by the workflow, or has a field of its own (config/README.md); "
                     "variables belong under server.env, tokens under server.pass_env"
                 )
+            if not word.startswith("--") or word == "--":
+                raise ValueError(
+                    f"{name}: a word here would be taken for the image or for a command in it; options begin with two "
+                    "dashes, as in [--ulimit, memlock=-1] or [--ulimit=memlock=-1]"
+                )
+            if not equals and not _FLAGS.fullmatch(name) and next(words, None) is None:
+                raise ValueError(f"{name}: needs a value, and would take the next option for it")
         return options
 
     @model_validator(mode="after")
@@ -242,14 +218,24 @@ class Endpoint(Strict):
     """
 
     kind: Literal["endpoint"] = Field(description="`endpoint`")
-    api_key_env: str | None = Field(
+    api_key_env: Variable | None = Field(
         default=None,
-        pattern="^[A-Za-z_][A-Za-z0-9_]*$",
         description="Variable of your shell that holds the API key; sent as a bearer token, never stored.",
     )
 
 
-Launch = Annotated[Process | Docker | Podman | Endpoint, Field(discriminator="kind")]
+def _kind(launch: Any) -> Any:
+    return launch.get("kind") if isinstance(launch, dict) else getattr(launch, "kind", None)
+
+
+# By a function: a field that pydantic itself tells kinds by cannot have the checks that every field has.
+Launch = Annotated[
+    Annotated[Process, Tag("process")]
+    | Annotated[Docker, Tag("docker")]
+    | Annotated[Podman, Tag("podman")]
+    | Annotated[Endpoint, Tag("endpoint")],
+    Discriminator(_kind),
+]
 
 
 def check_launch(
@@ -291,6 +277,11 @@ def check_launch(
 def check_url(arm: str, url: str) -> None:
     """Refuse what is not the root of a server. Raises ValueError."""
     where = f"factor.arms.{arm}.url"
+    if "@" in url:
+        raise ValueError(
+            f"{where}: a key in a URL would be stored with the results; "
+            "export it and name its variable in server.launch.api_key_env"
+        )
     try:
         parts = urlsplit(url)
         port_is_right = parts.port is None or parts.port > 0
@@ -298,11 +289,6 @@ def check_url(arm: str, url: str) -> None:
         raise ValueError(f"{where}: {url!r}: {error}") from error
     if parts.scheme not in ("http", "https") or not parts.hostname or not port_is_right:
         raise ValueError(f"{where}: {url!r} is not an address such as http://host:8000")
-    if parts.username or parts.password:
-        raise ValueError(
-            f"{where}: a key in a URL would be stored with the results; "
-            "export it and name its variable in server.launch.api_key_env"
-        )
     if parts.path not in ("", "/") or parts.query or parts.fragment:
         raise ValueError(
             f"{where}: {url!r}: give the server alone, without a path: {parts.scheme}://{parts.netloc}"

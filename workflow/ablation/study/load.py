@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Mapping
+import json
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, TypeVar, get_args, get_origin
+from typing import Any, TypeVar
 
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from ablation.errors import UserError
 from ablation.study.config import Study
+from ablation.study.error import StudyError
+from ablation.study.faults import sentences
+from ablation.study.strict_yaml import read_yaml
+
+__all__ = ["StudyError", "as_written", "load_study", "read_study", "read_yaml", "validate"]
 
 M = TypeVar("M", bound=BaseModel)
-
-
-class StudyError(UserError):
-    """Something that the user wrote cannot be used: names the file, the field, the value and the remedy."""
 
 
 def load_study(config: Mapping[str, Any], source: str) -> Study:
@@ -33,19 +33,55 @@ def read_study(path: Path) -> Study:
     return load_study(read_yaml(path), str(path))
 
 
-def read_yaml(path: Path) -> dict[str, Any]:
-    """Read a YAML file that must hold a mapping. Raises StudyError."""
+def as_written(
+    config: Mapping[str, Any], files: Iterable[Path], overrides: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Snakemake's `config` with nothing lost of what its files say. Raises StudyError.
+
+    `files` are the configuration files in the order in which they are laid over each other, `overrides` is what
+    `--config` gave. Snakemake's reader lets the second of two equal keys win and takes `010` for 8, so that the files
+    are read again by ours (strict_yaml.py). Where Snakemake's reading of them is not what `config` holds (a module of
+    another workflow, a template), the files do not stand for it, and `config` is taken as it is.
+    """
+    paths = list(files)
     try:
-        data = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise StudyError(
-            f"{path}: no such file; give one with --configfile, or see config/studies/"
-        ) from None
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise StudyError(f"{path}: cannot be read as YAML: {error}") from error
-    if not isinstance(data, dict):
-        raise StudyError(f"{path}: must hold a mapping of fields; config/README.md lists them")
-    return data
+        loose: dict[str, Any] = {}
+        for path in paths:
+            _lay_over(loose, _as_snakemake_reads(path))
+    except (OSError, ValueError, yaml.YAMLError, RecursionError):
+        return dict(config)
+    _lay_over(loose, overrides)
+    # What the workflow has taken out for itself (an option of `--config`) is no part of the study.
+    if not paths or {key: value for key, value in loose.items() if key in config} != config:
+        return dict(config)
+    strict: dict[str, Any] = {}
+    for path in paths:
+        _lay_over(strict, read_yaml(path))
+    _lay_over(strict, overrides)
+    return {key: value for key, value in strict.items() if key in config}
+
+
+def _as_snakemake_reads(path: Path) -> dict[str, Any]:
+    """As `snakemake.common.configfile` reads a file: JSON where it is some, else YAML."""
+    text = path.read_text(encoding="utf-8")
+    try:
+        found = json.loads(text)
+    except ValueError:
+        found = yaml.safe_load(text)
+    if not isinstance(found, dict):
+        raise ValueError(f"{path} holds no mapping")
+    return found
+
+
+def _lay_over(lower: dict[str, Any], upper: Mapping[str, Any]) -> None:
+    """Lay one configuration over another, in place, as `snakemake.utils.update_config` does."""
+    for key, value in upper.items():
+        if isinstance(value, Mapping):
+            below = lower.get(key)
+            lower[key] = dict(below) if isinstance(below, Mapping) else {}
+            _lay_over(lower[key], value)
+        else:
+            lower[key] = value
 
 
 def validate(schema: type[M], data: dict[str, Any], source: str) -> M:
@@ -53,65 +89,4 @@ def validate(schema: type[M], data: dict[str, Any], source: str) -> M:
     try:
         return schema.model_validate(data)
     except ValidationError as error:
-        lines = [_sentence(schema, fault, source) for fault in error.errors()]
-        raise StudyError("\n".join(lines)) from None
-
-
-def _sentence(schema: type[BaseModel], fault: Any, source: str) -> str:
-    where = ".".join(_walk(schema, fault["loc"])[0])
-    if fault["type"] == "extra_forbidden":
-        known = _walk(schema, fault["loc"][:-1])[1]
-        near = difflib.get_close_matches(str(fault["loc"][-1]), known, n=1)
-        hint = f"did you mean {near[0]!r}?" if near else f"known here: {', '.join(known)}"
-        return f"{source}: {where}: unknown field; {hint} (config/README.md describes all fields)"
-    if fault["type"] == "missing":
-        return f"{source}: {where}: this field is required (config/README.md describes it)"
-    message = fault["msg"].removeprefix("Value error, ")
-    value = fault["input"]
-    if fault["type"] == "string_type" and isinstance(value, bool):
-        message = (
-            f"YAML reads on, off, yes and no as {str(value).lower()}; write the word in quotes"
-        )
-    shown = f" (value: {value!r})" if isinstance(value, (str, int, float, bool)) else ""
-    return f"{source}: {where or 'study'}: {message}{shown}"
-
-
-def _walk(schema: type[BaseModel], loc: tuple[Any, ...]) -> tuple[list[str], list[str]]:
-    """Along the path of a fault: (its parts as the YAML has them, names that may stand where it ends).
-
-    Pydantic puts the kind into the path of a part that comes in several (`server.launch.docker.image`); the YAML has no
-    such step.
-    """
-    current: list[type[BaseModel]] = [schema]
-    parts: list[str] = []
-    key_next = False
-    for part in loc:
-        if part == "[key]":
-            continue
-        if (
-            key_next
-        ):  # a key of `dict[str, Model]`: the model itself was resolved by the field before
-            key_next = False
-            parts.append(str(part))
-            continue
-        of_kind = [model for model in current if len(current) > 1 and _is_kind(model, part)]
-        if of_kind:
-            current = of_kind
-            continue
-        parts.append(str(part))
-        fields = [m.model_fields[str(part)] for m in current if str(part) in m.model_fields]
-        current = _models_in(fields[0].annotation) if fields else []
-        key_next = bool(fields) and get_origin(fields[0].annotation) is dict
-    return parts, sorted({name for model in current for name in model.model_fields})
-
-
-def _is_kind(model: type[BaseModel], part: Any) -> bool:
-    field = model.model_fields.get("kind")
-    return field is not None and part in get_args(field.annotation)
-
-
-def _models_in(annotation: Any) -> list[type[BaseModel]]:
-    """The pydantic models inside an annotation such as `dict[str, Arm]` or `Expect | None`."""
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return [annotation]
-    return [model for inner in get_args(annotation) for model in _models_in(inner)]
+        raise StudyError("\n".join(sentences(schema, data, error, source))) from None

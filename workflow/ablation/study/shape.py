@@ -6,9 +6,9 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
+from ablation.places import model_path
 from ablation.study.catalogue import Attention, Entry
 from ablation.study.config import Study
 from ablation.study.load import StudyError
@@ -92,7 +92,8 @@ def shape_of_model(study: Study, entry: Entry, model: str, arm: str) -> Shape | 
     own = study.factor.arms[arm].paths.get(model)
     path = own or study.models[model].path
     where = f"factor.arms.{arm}.paths.{model}" if own else f"models.{model}.path"
-    if path is not None and (file := Path(path) / "config.json").is_file():
+    folder = model_path(path) if path is not None else None
+    if folder is not None and (file := folder / "config.json").is_file():
         try:
             config = json.loads(file.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:

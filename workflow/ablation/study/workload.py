@@ -7,16 +7,22 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from ablation.study.fields import Strict
+from ablation.study.fields import WEEK_S, Strict
+
+# Larger numbers are slips of the pen, and would fill the client's memory with prompts before anything is sent.
+MOST_TOKENS, MOST_REQUESTS = 10_000_000, 10_000_000
 
 
 class Requests(Strict):
     """Requests per level: max(minimum, per_level x concurrency)."""
 
-    minimum: int = Field(default=100, ge=1, description="At least so many at each level.")
+    minimum: int = Field(
+        default=100, ge=1, le=MOST_REQUESTS, description="At least so many at each level."
+    )
     per_level: float = Field(
         default=10,
         ge=3,
+        le=10_000,
         description="Requests per request in flight. Under 3 a level is more ramp than plateau.",
     )
 
@@ -25,10 +31,12 @@ class Length(Strict):
     """Lengths that differ from request to request."""
 
     kind: Literal["uniform", "lognormal"] = Field(description="Distribution of the lengths.")
-    low: int = Field(default=1, ge=1, description="Shortest, in tokens.")
-    high: int = Field(ge=1, description="Longest, in tokens.")
-    median: float | None = Field(default=None, gt=0, description="Of a lognormal distribution.")
-    sigma: float = Field(default=0.5, ge=0, description="Shape of a lognormal distribution.")
+    low: int = Field(default=1, ge=1, le=MOST_TOKENS, description="Shortest, in tokens.")
+    high: int = Field(ge=1, le=MOST_TOKENS, description="Longest, in tokens.")
+    median: Annotated[float, Field(gt=0, le=MOST_TOKENS)] | None = Field(
+        default=None, description="Of a lognormal distribution."
+    )
+    sigma: float = Field(default=0.5, ge=0, le=5, description="Shape of a lognormal distribution.")
 
     @model_validator(mode="after")
     def _is_a_distribution(self) -> Length:
@@ -36,6 +44,8 @@ class Length(Strict):
             raise ValueError(f"low {self.low} is more than high {self.high}")
         if self.kind == "lognormal" and self.median is None:
             raise ValueError("a lognormal length needs its median")
+        if self.kind == "uniform" and self.median is not None:
+            raise ValueError("median: has a meaning only with kind: lognormal")
         return self
 
     @property
@@ -61,10 +71,10 @@ class Image(Strict):
 class Workload(Strict):
     """What each request asks for."""
 
-    input_tokens: Annotated[int, Field(ge=1)] | Length = Field(
+    input_tokens: Annotated[int, Field(ge=1, le=MOST_TOKENS)] | Length = Field(
         default=2048, description="Prompt length (ISL), exact; or a distribution."
     )
-    output_tokens: Annotated[int, Field(ge=2)] | Length = Field(
+    output_tokens: Annotated[int, Field(ge=2, le=MOST_TOKENS)] | Length = Field(
         default=512, description="Output length (OSL), forced with ignore_eos; or a distribution."
     )
     prompts: str | None = Field(
@@ -81,13 +91,17 @@ class Workload(Strict):
     warmup_per_level: float = Field(
         default=2,
         ge=1,
+        le=1000,
         description="Warm-up requests per request in flight, before each level, outside the data.",
     )
     ramp_s: float = Field(
-        default=2.0, ge=0, description="The first arrivals of a level are spread over this time."
+        default=2.0,
+        ge=0,
+        le=3600,
+        description="The first arrivals of a level are spread over this time.",
     )
     request_timeout_s: float = Field(
-        default=600, gt=0, description="A request that takes longer has failed."
+        default=600, gt=0, le=WEEK_S, description="A request that takes longer has failed."
     )
     route: Literal["completions", "chat"] = Field(
         default="completions", description="OpenAI route."

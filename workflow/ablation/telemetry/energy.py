@@ -83,8 +83,8 @@ def energy(one: Series, start_s: float, end_s: float, period_s: float) -> Energy
         if len(at) < 2:
             why = why or "neither energy nor power is told"
             continue
-        if hole := _hole(at, start_s, end_s, period_s):
-            why = hole
+        if missing := hole(at, start_s, end_s, period_s):
+            why = missing
             continue
         if source == "power":
             return Energy(_integral(at, values, start_s, end_s), source)
@@ -104,7 +104,7 @@ def _integral(at: Any, power: Any, start_s: float, end_s: float) -> float:
     return float(np.trapezoid(np.interp(grid, at, power), grid))
 
 
-def _hole(at: Any, start_s: float, end_s: float, period_s: float) -> str:
+def hole(at: Any, start_s: float, end_s: float, period_s: float) -> str:
     """Says where the samples leave a hole in the stretch; empty where they do not."""
     most = max(MOST_GAP_PERIODS * period_s, LEAST_GAP_S)
     inside = at[(at > start_s) & (at < end_s)]
