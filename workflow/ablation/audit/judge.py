@@ -286,7 +286,7 @@ def _judged(rows: Sequence[Judged], less: bool, margin: float, alpha: float) -> 
         p = 2 * stats.t.sf(_over(near, error), df)
         tost = stats.t.sf(_over(margin - far, error), df)
         better = sign < 0 if less else sign > 0
-        words = verdicts(n, better, paired.holm(p), paired.holm(tost), alpha)
+        words = verdicts(n, better, paired.holm(p), paired.holm(tost), alpha).tolist()
         found.append((words, 100 * stats.t.isf(alpha / 2, df) * error))
     judged = list(rows)
     for k, i in enumerate(at):

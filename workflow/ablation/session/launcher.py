@@ -32,8 +32,8 @@ def hidden_values(study: Study, shell: Mapping[str, str]) -> list[str]:
         names[launch.api_key_env] = "server.launch.api_key_env"
     if short := too_short(names, shell):
         raise StudyError(
-            f"{names[short[0]]}: the value of {short[0]} has fewer than {SHORTEST} characters: it cannot be taken out of a "
-            f"log without making the log unreadable, and must not stay in it; unset the variable, or, where the server "
+            f"{names[short[0]]}: the value of {short[0]} has fewer than {SHORTEST} characters: it cannot be taken out of "
+            f"a log without making the log unreadable, and must not stay in it; unset the variable, or, where the server "
             f"only wants some text, export {short[0]}=EMPTY"
         )
     return secrets(shell, names)
