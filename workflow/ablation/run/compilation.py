@@ -60,7 +60,7 @@ def jit_in_window(
     observed where it could not.
     """
     if log is None or log.lines is None:
-        return gate(NAME, None, None, most, "not observed: no server log")
+        return gate(NAME, None, None, most, "not observed: there is no server log")
     if summary["window_s"] is None:
         return gate(NAME, None, None, most, "not observed: there is no window")
     if not log.lines:
