@@ -72,7 +72,7 @@ class Doubt:
 
 def reasons(*clauses: str) -> str:
     """Several reasons as one text: each once, in their order; empty where there is none."""
-    return "; ".join(dict.fromkeys(clause for clause in clauses if clause))
+    return "; ".join(dict.fromkeys(one for some in clauses for one in some.split("; ") if one))
 
 
 def withhold(table: DataFrame, doubts: Iterable[Doubt]) -> DataFrame:
