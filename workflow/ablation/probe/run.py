@@ -86,8 +86,7 @@ def _try(
             answers |= _ask(study, probe, server)
         ended, log = server.stop(), server.log()  # as it is: leaving hides secrets in it
     record = _record(study, probe, log, ended, ready_s=ready_s, answers=answers)
-    clean: dict[str, Any] = scrubbed(record, launch.hidden)
-    record = clean | {
+    record = dict(scrubbed(record, launch.hidden)) | {
         "launch_id": launch.folder.name,
         "log": f"{store.folder}/{launch.folder.name}/{server.log_path.name}",
         "started_at": launch.record["started_at"],

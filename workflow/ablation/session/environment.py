@@ -49,15 +49,17 @@ def server_environment(
     return environment
 
 
-def secrets(shell: Mapping[str, str], names: Iterable[str]) -> list[str]:
+def secrets(
+    shell: Mapping[str, str], handed_on: Iterable[str], keys: Iterable[str] = ()
+) -> list[str]:
     """Texts that must not stand in any file, longest first so that no part of one survives.
 
-    `names` are the variables handed on. What of their values is a secret: ablation.study.secrets.
+    Of the variables `handed_on` those whose values can be secrets (ablation.study.secrets); `keys` are secrets whatever
+    they are called.
     """
-    values = {name: shell[name] for name in names if shell.get(name)}
-    texts = {
-        part for name, value in values.items() if hides(name, value) for part in texts_of(value)
-    }
+    hidden = [shell[name] for name in handed_on if hides(name, shell.get(name, ""))]
+    hidden += [shell[name] for name in keys if hides(name, shell.get(name, ""), declared=True)]
+    texts = {part for value in hidden for part in texts_of(value)}
     return sorted(texts, key=lambda text: (-len(text), text))
 
 

@@ -16,7 +16,7 @@ from ablation.session.server import Server
 from ablation.study.config import Study
 from ablation.study.launch import Container, Endpoint
 from ablation.study.load import StudyError
-from ablation.study.secrets import SHORTEST, too_short
+from ablation.study.secrets import SHORTEST, secret_name, too_short
 
 AnyServer = Server | endpoint.Endpoint
 
@@ -26,17 +26,17 @@ def hidden_values(study: Study, shell: Mapping[str, str]) -> list[str]:
 
     Raises StudyError where one is too short to be found in a text and no placeholder.
     """
-    names = dict.fromkeys(study.server.pass_env, "server.pass_env")
-    launch = study.server.launch
-    if isinstance(launch, Endpoint) and launch.api_key_env:
-        names[launch.api_key_env] = "server.launch.api_key_env"
-    if short := too_short(names, shell):
-        raise StudyError(
-            f"{names[short[0]]}: the value of {short[0]} has fewer than {SHORTEST} characters: it cannot be taken out of "
-            f"a log without making the log unreadable, and must not stay in it; unset the variable, or, where the server "
-            f"only wants some text, export {short[0]}=EMPTY"
-        )
-    return secrets(shell, names)
+    handed_on, launch = study.server.pass_env, study.server.launch
+    asked = {name: "server.pass_env" for name in handed_on if secret_name(name)}
+    keys = [launch.api_key_env] if isinstance(launch, Endpoint) and launch.api_key_env else []
+    for name, where in (asked | dict.fromkeys(keys, "server.launch.api_key_env")).items():
+        if too_short(shell.get(name, "")):
+            raise StudyError(
+                f"{where}: the value of {name} has fewer than {SHORTEST} characters: it cannot be taken out of a log "
+                "without making the log unreadable, and must not stay in it; unset the variable, or, where the server "
+                f"only wants some text, export {name}=EMPTY"
+            )
+    return secrets(shell, handed_on, keys)
 
 
 def open_server(

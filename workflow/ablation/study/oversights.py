@@ -85,8 +85,9 @@ def _same_settings(study: Study, entries: Mapping[str, Entry]) -> list[str]:
         )
         if alike and not {one, other} & declared:
             found.append(
-                f"factor.arms: {one!r} and {other!r} come to the same settings (with those of the server and the "
-                "models); if that is meant, say A/A in the label of one or use noise_floor: true; if not, a setting is missing, "
+                f"factor.arms: {one!r} and {other!r} come to the same settings, those of the server and the models "
+                "included. "
+                "If that is meant, say A/A in the label of one or use noise_floor: true; if not, a setting is missing, "
                 "or stands under the server too"
             )
     return found
