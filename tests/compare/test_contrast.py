@@ -1,6 +1,7 @@
 """Two studies with known truth: what agrees, what differs, and that the formula is Welch's."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -8,10 +9,13 @@ import pyarrow.parquet as pq
 import pytest
 from scipy import stats
 
+from ablation.compare.content import build_context
 from ablation.compare.contrast import ROWS, absolute, contrast, write
 from ablation.compare.finished import read_finished
 from ablation.compare.folders import CompareError
+from ablation.report import render_html
 from ablation.statistics import PRIMARY
+from ablation.statistics.verdict import Doubt, withhold
 from tests.finished_study import write_finished
 from tests.synthetic import make_plan, make_runs, restudy
 
@@ -49,6 +53,22 @@ def test_the_interval_and_p_are_those_of_welch_in_scipy(tmp_path):
         assert row["of_differences_high_percent"] == pytest.approx(high, abs=1e-9)
         assert (row["n_first"], row["n_second"]) == (8, 5)
     assert (main["p_holm"] >= main["p"]).all()
+
+
+def test_what_a_study_withholds_is_not_resolved_between_two(tmp_path):
+    studies, _ = pair(tmp_path, 4.0, 4.0)
+    first = replace(
+        studies[0],
+        comparisons=withhold(
+            studies[0].comparisons, [Doubt("gqa-small", "on", "it is so", concurrency=4)]
+        ),
+    )
+    table = contrast(first, studies[1])
+    main = table[table["metric"] == PRIMARY].set_index("concurrency")
+    assert main["agreement"].to_dict() == {1: "agree", 4: "withheld", 16: "agree"}
+    html = render_html(build_context(first, studies[1], table, absolute(first, studies[1])))
+    assert "withheld at 4" in html
+    assert "Withheld: a study withholds its own verdict there" in html
 
 
 def test_the_same_truth_agrees_and_another_differs(tmp_path):

@@ -1,12 +1,21 @@
 """Looks while blocks are added: the levels that are spent, and when a model is done."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from ablation.statistics import compare, tables
-from ablation.statistics.sequential import decide, look_points, planned_blocks, settle, spending
+from ablation.statistics.sequential import (
+    decidable,
+    decide,
+    look_points,
+    planned_blocks,
+    settle,
+    spending,
+    stops,
+)
 from tests.synthetic import make_plan, make_runs, restudy
 
 MARGIN = math.log(1.02)
@@ -109,6 +118,39 @@ def test_options_come_from_the_design():
     runs = make_runs(plan, effect_percent=20.0, cov_percent=0.2)
     table = decide(runs[runs["block"] <= 4], plan)
     assert (table["settled_at"] == 4).all()
+
+
+@pytest.mark.parametrize("case", ["A/A alone", "no baseline"])
+def test_a_model_of_which_nothing_can_be_decided_is_measured_to_its_last_block(case):
+    """It was a KeyError where no model had a row, and the first look stopped the model where another had one."""
+    arms = ("off", "off-again") if case == "A/A alone" else ("off", "on", "fa")
+    plan = make_plan(blocks=10, arms=arms, sequential=True)
+    if case == "no baseline":
+        plan.models["gqa-small"] = replace(plan.models["gqa-small"], arms=["on", "fa"])
+        plan = replace(
+            plan, sessions=[s for s in plan.sessions if (s.model, s.arm) != ("gqa-small", "off")]
+        )
+    runs = make_runs(plan, effect_percent=6.0, cov_percent=0.3)
+    assert decidable(plan, "gqa-small") == []
+    for blocks in (6, 10):
+        table = decide(runs[runs["block"] <= blocks], plan)
+        assert not stops(table, "gqa-small")
+    assert planned_blocks(runs, plan).models["gqa-small"].blocks == 10
+    table = compare(runs, plan)
+    assert table.empty == (case == "no baseline")
+    if case == "A/A alone":
+        assert table.loc[table["metric"] == "output_throughput_tok_s", "settled_at"].isna().all()
+
+
+def test_one_model_that_can_be_decided_does_not_stop_another():
+    plan = make_plan(blocks=10, sequential=True)
+    plan.models["mla-small"] = replace(plan.models["mla-small"], arms=["on", "off"])
+    alone = replace(plan.models["mla-small"], arms=["on", "fa"])
+    plan = replace(plan, models={**plan.models, "other": alone})
+    runs = make_runs(plan, effect_percent=6.0, cov_percent=0.3)
+    table = decide(runs[runs["block"] <= 6], plan)
+    assert stops(table, "gqa-small")
+    assert not stops(table, "other")
 
 
 def test_nothing_to_compare():

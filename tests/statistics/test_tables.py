@@ -2,6 +2,7 @@
 
 import json
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from pandas import DataFrame
@@ -54,3 +55,23 @@ def test_a_failed_write_leaves_what_was_there(frames, tmp_path):
         tables.write(frames["arms"].drop(columns="sd"), tables.ARMS, path)
     assert path.read_bytes() == b"before"
     assert [p.name for p in tmp_path.iterdir()] == ["arms.parquet"]
+
+
+def test_tables_of_the_schema_before_are_read_with_their_present_names(frames, tmp_path):
+    """Holm's p-values were called so; nothing was withheld."""
+    old = frames["comparisons"].rename(
+        columns={"p_adjusted": "p_holm", "p_tost_adjusted": "p_tost_holm"}
+    )
+    old = old[["model", "arm", "concurrency", "metric", "p_holm", "p_tost_holm", "verdict", "text"]]
+    path = tmp_path / "c.parquet"
+    metadata = json.dumps({"schema": "ablation.statistics/1", "study": "mini"})
+    table = pa.Table.from_pandas(old, preserve_index=False)
+    pq.write_table(table.replace_schema_metadata({"ablation": metadata}), path)
+    back = tables.read(path)
+    assert back.attrs["ablation"] == {
+        "schema": tables.SCHEMA, "study": "mini", "adjusted_by": "Holm"
+    }  # fmt: skip
+    assert back["p_adjusted"].equals(old["p_holm"])
+    assert set(tables.COMPARISONS.names) <= set(back)
+    assert (back["withheld_because"] == "").all()
+    assert back["excluded_arm"].isna().all()

@@ -281,8 +281,10 @@ class Schedule:
         design, entry = self.study.design, self.plan.models[model]
         if design.sequential is None or len(entry.arms) < 2:
             return []
-        from ablation.statistics.sequential import look_points
+        from ablation.statistics.sequential import decidable, look_points
 
+        if not decidable(self.plan, model):
+            return []
         first = min(design.sequential.first, entry.blocks)
         return look_points(entry.blocks, first, design.sequential.every)
 

@@ -23,6 +23,7 @@ from ablation.report.results import label, title
 from ablation.statistics.metrics import PRIMARY
 from ablation.statistics.noise import noise_floor
 from ablation.statistics.position import LARGE
+from ablation.statistics.sequential import decidable
 from ablation.statistics.variability import MODE_P
 
 
@@ -163,7 +164,6 @@ def early(plan: Plan, decisions: DataFrame | None) -> Section | None:
     if decisions is None or (decisions.empty and plan.study.design.sequential is None):
         return None
     section = Section("early", "Stopping early")
-    decided = set() if decisions.empty else set(decisions["model"])
     section.items = [
         f"{title(plan, model)}: all blocks were measured, since nothing about it can be decided early: "
         + (
@@ -172,7 +172,7 @@ def early(plan: Plan, decisions: DataFrame | None) -> Section | None:
             else "it does not run the baseline."
         )
         for model, entry in plan.models.items()
-        if len(entry.arms) > 1 and model not in decided
+        if len(entry.arms) > 1 and not decidable(plan, model)
     ]
     if decisions.empty:
         return section if section.items else None

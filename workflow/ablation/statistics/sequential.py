@@ -126,6 +126,17 @@ def settle(
     return Settled(verdict, at, used, counted, returned)
 
 
+def decidable(plan: Plan, model: str) -> list[str]:
+    """The arms of a model about which something can be decided early.
+
+    None where the model does not run the baseline. An A/A arm has nothing to decide: it would hold the study up until
+    chance calls it equivalent.
+    """
+    arms = plan.models[model].arms
+    silent = {plan.baseline, *same_settings(plan)}
+    return [arm for arm in arms if arm not in silent] if plan.baseline in arms else []
+
+
 def decide(runs: DataFrame, plan: Plan, doubts: Iterable[Doubt] = ()) -> DataFrame:
     """Where each comparison of the primary metric stands; one row for each (model, arm, level).
 
@@ -148,12 +159,10 @@ def decide(runs: DataFrame, plan: Plan, doubts: Iterable[Doubt] = ()) -> DataFra
         1 - design.confidence,
         log_margin(design.equivalence_margin_percent),
     )
-    # An A/A arm has nothing to decide: it would hold the study up until chance calls it equivalent.
-    silent = {baseline, *same_settings(plan)}
     frames: list[DataFrame] = []
     for model, entry in plan.models.items():
-        arms = [arm for arm in entry.arms if arm not in silent]
-        if baseline not in entry.arms or not arms:
+        arms = decidable(plan, model)
+        if not arms:
             continue
         most = entry.blocks
         first = min(options.first if options else FIRST_LOOK, most)
