@@ -19,6 +19,7 @@ from ablation.aggregate.distributions import Distributions
 from ablation.evidence.claim import Claim
 from ablation.plan.plan import Excluded, Level, Load, Plan, PlannedModel, Session
 from ablation.plan.resolved import Resolved
+from ablation.run.gates import GATES
 from ablation.run.sketch import sketch
 from ablation.study.load import load_study
 
@@ -249,6 +250,9 @@ def _row(
         "usable": True,
         "gates_failed": [],
         "gate_texts": [],
+        "gates_passed": [name for name in GATES if name != "throttling"],
+        "gates_not_observed": ["throttling"],
+        "gates_not_observed_texts": ["not observed: the launch has no telemetry"],
         "requests": requests,
         "failed_requests": 0,
         "prompt_tokens": requests * 128,

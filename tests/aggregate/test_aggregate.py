@@ -35,6 +35,7 @@ METADATA = {
     "gates": [
         {"gate": "failures", "state": "passed", "text": "none"},
         {"gate": "g", "state": "failed", "text": "why"},
+        {"gate": "throttling", "state": "not observed", "text": "not observed: no telemetry"},
     ],
     "summary": {
         "requests": 3,
@@ -72,6 +73,9 @@ def test_rows_follow_the_plan_and_the_schema(paths, tmp_path):
     row = table.to_pylist()[0]
     assert (row["rank"], row["session_hash"], row["output_throughput_tok_s"]) == (1, "s1", 12.5)
     assert (row["gates_failed"], row["gate_texts"]) == (["g"], ["why"])
+    assert row["gates_passed"] == ["failures"]
+    assert row["gates_not_observed"] == ["throttling"]
+    assert row["gates_not_observed_texts"] == ["not observed: no telemetry"]
     path = tmp_path / "runs.parquet"
     write_aggregate(table, path, plan)
     assert len(pd.read_parquet(path)) == 2

@@ -56,6 +56,14 @@ def test_a_failed_gate_keeps_its_rows_and_says_so(tmp_path):
     assert set(frame[frame["usable"]]["gates_failed"]) == {""}
 
 
+def test_what_was_not_observed_is_said_and_what_is_not_known_too(tmp_path):
+    _, table = exported(tmp_path)
+    assert set(table["gates_not_observed"].to_pylist()) == {"throttling"}
+    plan = make_plan()
+    before = aggregate(plan, make_runs(plan)).drop_columns(["gates_not_observed"])
+    assert set(tidy(before, plan)["gates_not_observed"].to_pylist()) == {"unknown"}
+
+
 def test_units_come_from_the_aggregate(tmp_path):
     _, table = exported(tmp_path)
     units = dict(zip(table["metric"].to_pylist(), table["unit"].to_pylist(), strict=True))

@@ -72,11 +72,13 @@ def test_a_server_that_never_starts_is_a_result(tmp_path):
 
 
 def test_secrets_are_in_no_file(tmp_path):
-    shell = {"PATH": "/usr/bin:/bin", "MY_TOKEN": "s3cret-value"}
-    _, store = probed(tmp_path, shell=shell, pass_env=["MY_TOKEN"])
+    """What proves the arm stands for a secret that the server prints: it is read before it is hidden."""
+    shell = {"PATH": "/usr/bin:/bin", "MY_TOKEN": "reference server"}
+    record, store = probed(tmp_path, shell=shell, pass_env=["MY_TOKEN"])
     files = [path for path in store.folder.rglob("*") if path.is_file()]
     assert len(files) >= 3
-    assert not [path for path in files if b"s3cret-value" in path.read_bytes()]
+    assert not [path for path in files if b"reference server" in path.read_bytes()]
+    assert record["treatment"]["passed"] is True
 
 
 def test_a_stranger_on_the_port_is_no_result(tmp_path, monkeypatch):

@@ -91,6 +91,26 @@ def test_server_counters() -> None:
     assert gates(loop)["server_counters"]["state"] == NOT_OBSERVED
 
 
+def test_counters_that_are_gone_after_the_run_are_no_silence() -> None:
+    before = {"generation_tokens": 5.0, "prompt_tokens": 5.0, "prefix_cache_hits": 0.0}
+    for after in ({}, {"generation_tokens": 9105.0}):
+        judged = gates(closed_loop(10, 100), server_counters={"before": before, "after": after})
+        gate = judged["server_counters"]
+        assert gate["state"] == FAILED
+        assert "prompt_tokens on /metrics before the run and not after it" in gate["text"]
+        assert judged["prefix_cache_hits"]["state"] == FAILED
+    late = gates(closed_loop(10, 100), server_counters={"before": {}, "after": before})
+    assert late["server_counters"]["state"] == NOT_OBSERVED
+    assert "on /metrics before the run" in late["server_counters"]["text"]
+
+
+def test_a_server_that_started_anew_has_counters_that_fell() -> None:
+    fell = {"before": {"prefix_cache_hits": 500.0}, "after": {"prefix_cache_hits": 0.0}}
+    gate = gates(closed_loop(10, 100), server_counters=fell)["prefix_cache_hits"]
+    assert gate["state"] == FAILED
+    assert "started anew" in gate["text"]
+
+
 @pytest.mark.parametrize(
     ("name", "value", "said"),
     [
@@ -184,6 +204,15 @@ def test_heat_fails_and_the_power_limit_does_not() -> None:
     )
     assert capped["state"] == PASSED
     assert "90.0% are at the power limit, which does not fail" in capped["text"]
+
+
+def test_throttling_in_a_part_of_the_window_is_found_and_its_absence_is_not() -> None:
+    hole = {"throttle_hole": "GPU: the samples leave 7.0 s of the window without one"}
+    cool = throttling(throttled_fraction=0.0, power_capped_fraction=0.0, **hole)
+    assert cool["state"] == NOT_OBSERVED
+    assert cool["text"].startswith("not observed over the whole window: GPU: the samples leave")
+    hot = throttling(throttled_fraction=0.5, throttle_reasons=["hw_thermal"], **hole)
+    assert hot["state"] == FAILED
 
 
 def test_throttling_that_was_not_observed_is_no_pass() -> None:

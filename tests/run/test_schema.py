@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,37 @@ def test_round_trip_and_same_bytes(tmp_path: Path) -> None:
     assert rows.equals(ROWS)
     assert rows.schema.field("ttft_s").metadata[b"unit"] == b"s"
     assert sorted(p.name for p in tmp_path.iterdir()) == ["a", "two.parquet"]
+
+
+BEFORE = [
+    {"gate": "failures", "passed": True, "value": 0.0, "threshold": 0.0, "text": "none failed"},
+    {"gate": "steady_state", "passed": False, "value": 0.5, "threshold": 0.2, "text": "it was not"},
+    {"gate": "jit_in_window", "passed": True, "value": 0.0, "threshold": 0.0,
+     "text": "no kernel was compiled in the window, by the server's log"},
+    {"gate": "throttling", "passed": True, "value": None, "threshold": 0.01,
+     "text": "not observed: the launch has no telemetry"},
+    {"gate": "treatment", "passed": True, "value": None, "threshold": 1.0,
+     "text": "the study asks for no proof of this arm's treatment"},
+]  # fmt: skip
+
+
+def test_the_version_before_is_read_and_what_it_did_not_observe_is_no_pass(tmp_path: Path) -> None:
+    """Its gate on compilation looked only at lines with a time of their own: that it saw none says nothing."""
+    path = tmp_path / "run.parquet"
+    text = json.dumps({"schema": "ablation.run/1", "usable": False, "gates": BEFORE})
+    pq.write_table(ROWS.replace_schema_metadata({b"ablation": text.encode()}), path)
+    for metadata in (read_run_metadata(path), read_run_parquet(path)[1]):
+        assert metadata["schema"] == "ablation.run/2"
+        assert metadata["usable"] is False
+        assert {gate["gate"]: gate["state"] for gate in metadata["gates"]} == {
+            "failures": "passed",
+            "steady_state": "failed",
+            "jit_in_window": "not observed",
+            "throttling": "not observed",
+            "treatment": "not observed",
+        }
+        assert all("passed" not in gate for gate in metadata["gates"])
+        assert "lines with a time of their own" in metadata["gates"][2]["text"]
 
 
 def test_pandas_reads_it(tmp_path: Path) -> None:

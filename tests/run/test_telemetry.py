@@ -74,6 +74,17 @@ def test_samples_that_end_in_the_window_give_no_energy(tmp_path):
     assert "energy not observed: NVIDIA H100 80GB HBM3: the samples leave" in run["telemetry_text"]
 
 
+def test_a_sampler_that_died_in_the_window_did_not_see_the_rest_of_it(tmp_path):
+    write_samples(tmp_path, ZERO, [t for t in AT if t < 4], throttle="")
+    run = found(tmp_path)
+    assert run["throttled_fraction"] == 0.0
+    assert run["throttle_hole"].startswith("NVIDIA H100 80GB HBM3: the samples leave 7.5 s")
+    write_samples(tmp_path, ZERO, AT, throttle="")
+    assert found(tmp_path)["throttle_hole"] == ""
+    write_samples(tmp_path, ZERO, [t for t in AT if t < 4], throttle=None)
+    assert found(tmp_path)["throttle_hole"] == ""  # nothing was told at all: that is said elsewhere
+
+
 def test_what_was_not_observed_is_null_and_says_why(tmp_path):
     nothing = dict.fromkeys(NUMBERS)
     bare = found(tmp_path)

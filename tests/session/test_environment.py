@@ -21,6 +21,7 @@ def test_named_secrets_do():
 
 
 def test_secrets_are_scrubbed_from_text():
-    values = secrets({"A": "abc", "B": "abcdef", "C": ""}, ["A", "B", "C", "D"])
-    assert values == ["abcdef", "abc"]
-    assert scrub("x abcdef y abc z", values) == "x *** y *** z"
+    shell = {"A_TOKEN": "abcdefgh", "B_TOKEN": "abcdefghijkl", "C_TOKEN": ""}
+    values = secrets(shell, [*shell, "D_TOKEN"])
+    assert values == ["abcdefghijkl", "abcdefgh"]
+    assert scrub("x abcdefghijkl y abcdefgh z", values) == "x *** y *** z"

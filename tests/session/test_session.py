@@ -3,6 +3,7 @@
 import json
 import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -13,7 +14,7 @@ from ablation.session.progress import Position
 from ablation.session.store import Store
 from ablation.sitting.outlook import outlook
 from ablation.study.catalogue import Catalogue
-from ablation.study.load import load_study
+from ablation.study.load import StudyError, load_study
 from tests.session.sittings import first
 from tests.workflow.conftest import CATALOGUE, STUDY
 
@@ -111,14 +112,57 @@ def test_a_damaged_file_is_named_kept_and_measured_again(store, damage, name):
     assert not {run["record"] for run in evidence["runs"]} & {path.parent.name}
 
 
-def test_secrets_reach_the_server_and_no_file(store):
+def with_shell(store, name: str, value: str, **server_args: object) -> tuple[list[Path], dict]:
+    """The store's files and the launch's record, of a session whose shell hands this variable on."""
+    plan = schedule(**server_args)
+    server = plan.study.server.model_copy(update={"pass_env": [name]})
+    plan.study = plan.study.model_copy(update={"server": server})
+    measure(plan, store, shell={"PATH": "/usr/bin:/bin", name: value})
+    folder = sorted(store.folder.glob("launch-*"))[0]
+    return [path for path in store.folder.rglob("*") if path.is_file()], store.launch(folder.name)
+
+
+def test_a_secret_is_in_no_file_and_the_evidence_was_read_before_it_was_hidden(store):
+    """What the server says of itself, and what proves the arm, stands for a secret that it prints."""
+    files, launch = with_shell(store, "MY_TOKEN", "reference server")
+    assert len(files) >= 8
+    assert not [path for path in files if b"reference server" in path.read_bytes()]
+    assert "***" in next(p for p in files if p.name == "server.log").read_text()
+    assert launch["treatment"]["passed"] is True
+
+
+def test_the_error_of_a_server_that_prints_a_secret_holds_none(store):
+    files, launch = with_shell(store, "MY_TOKEN", "unrecognized arguments", **{"no-such-flag": 1})
+    assert "***" in launch["error"]
+    assert launch["failure"]["id"] == "unknown-argument"
+    assert not [path for path in files if b"unrecognized arguments" in path.read_bytes()]
+
+
+def test_a_variable_that_is_no_secret_leaves_log_and_record_alone(store):
+    files, launch = with_shell(store, "OMP_NUM_THREADS", "1")
+    assert not [path for path in files if b"***" in path.read_bytes()]
+    assert launch["treatment"]["passed"] is True
+
+
+def test_a_log_that_a_killed_launch_left_is_cleaned_by_the_next_one(store):
     plan = schedule()
+    measure(plan, store)
+    log = sorted(store.folder.glob("launch-*/server.log"))[0]
+    for record in store.folder.glob("[0-9a-f]*"):
+        shutil.rmtree(record)
     server = plan.study.server.model_copy(update={"pass_env": ["MY_TOKEN"]})
     plan.study = plan.study.model_copy(update={"server": server})
-    measure(plan, store, shell={"PATH": "/usr/bin:/bin", "MY_TOKEN": "s3cret-value"})
-    files = [path for path in store.folder.rglob("*") if path.is_file()]
-    assert len(files) >= 8
-    assert not [path for path in files if b"s3cret-value" in path.read_bytes()]
+    measure(plan, store.fresh(), shell={"PATH": "/usr/bin:/bin", "MY_TOKEN": "reference server"})
+    assert "reference server" not in log.read_text()
+
+
+def test_a_secret_too_short_to_be_hidden_is_refused_before_the_launch(store):
+    with pytest.raises(
+        StudyError, match=r"pass_env: the value of MY_TOKEN has fewer than 8"
+    ) as error:
+        with_shell(store, "MY_TOKEN", "h4nter2")
+    assert "h4nter2" not in str(error.value)
+    assert not list(store.folder.glob("launch-*"))
 
 
 def test_a_full_disk_is_told_before_the_launch(store, monkeypatch):

@@ -14,6 +14,7 @@ from ablation.audit.places import given_table
 from ablation.errors import UserError
 from ablation.plan.schedule import Schedule
 from ablation.session.lock import folder_lock
+from ablation.study.load import as_written
 
 # A file given with --configfile stands alone when it names a study; otherwise it is laid over the default.
 if "study" not in config:
@@ -26,8 +27,16 @@ AUDITED = config.pop("audit", None)
 
 CONFIG_FILES = ", ".join(os.path.relpath(path) for path in workflow.configfiles)
 
+# The files are read again by the workflow's own reader, and scripts get what it read. The workflow's file lies below
+# those of the command line.
+GIVEN = len(workflow.config_settings.configfiles)
+LAYERS = workflow.configfiles[GIVEN:] + workflow.configfiles[:GIVEN]
+
 try:
     AUDITED = given_table(AUDITED)
+    WRITTEN = as_written(config, map(Path, LAYERS), workflow.config_settings.config)
+    config.clear()
+    config.update(WRITTEN)
     SCHEDULE = Schedule.from_config(config, CONFIG_FILES or "the study")
 except UserError as error:
     raise WorkflowError(str(error)) from None

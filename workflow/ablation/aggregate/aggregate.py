@@ -56,6 +56,7 @@ _IDENTITY = [
         "",
         "names of the gates that could not look: no pass, and no failure",
     ),
+    _field("gates_not_observed_texts", pa.list_(pa.string()), "", "why those could not"),
 ]
 _COUNTS = {
     "requests": "requests sent",
@@ -169,7 +170,7 @@ def write_aggregate(table: pa.Table, path: Path, plan: Plan) -> None:
 
 
 def _row(metadata: dict[str, Any], session: Session) -> dict[str, Any]:
-    failed = in_state(metadata["gates"], FAILED)
+    failed, unseen = (in_state(metadata["gates"], state) for state in (FAILED, NOT_OBSERVED))
     summary = metadata["summary"]
     row = {name: summary.get(name) for name in RUNS.names}
     row |= {
@@ -187,5 +188,6 @@ def _row(metadata: dict[str, Any], session: Session) -> dict[str, Any]:
         "gates_failed": [gate["gate"] for gate in failed],
         "gate_texts": [gate["text"] for gate in failed],
         "gates_passed": [gate["gate"] for gate in in_state(metadata["gates"], PASSED)],
-        "gates_not_observed": [gate["gate"] for gate in in_state(metadata["gates"], NOT_OBSERVED)],
+        "gates_not_observed": [gate["gate"] for gate in unseen],
+        "gates_not_observed_texts": [gate["text"] for gate in unseen],
     }

@@ -47,6 +47,31 @@ A treatment that happened and changed nothing is not a failure: where the logs o
 and its verdict say so. Evidence is read from the kept log each time a session's file or a run is derived: correcting
 an expression costs no measurement.
 
+## The log and its times
+
+`store/launch-*/server.log` is the server's standard output and error, byte for byte, with the time in front of every
+line at which the process that watches over the server read it: the wall clock in UTC, and CLOCK_MONOTONIC in seconds,
+the clock of the client's records.
+
+    2026-11-23T02:58:42.123456Z 7138.204518 | (EngineCore pid=82) INFO 11-23 03:58:42 [core.py:133] ...
+
+`cut -d"|" -f2- server.log` shows it without. `exit.json` says how many bytes are lost (`log.lost_bytes`: a full or a
+slow disk never stops the server).
+
+The gate `jit_in_window` takes a run out in whose window a kernel was built, compiled or tuned, also where only a part
+of a build lies in the window: `finish build [m], cost 41.2s` reaches back, `start build [m]` on to the line that says
+that it is there. It looks for the words of AITER, Triton, FlashInfer, PyTorch and vLLM (`evidence/builds.py`), so what
+nobody prints it cannot see: versions of vLLM without its JIT monitor say nothing of Triton. It gives one of three
+answers:
+
+| answer | when |
+|---|---|
+| failed | a build or compilation is found in the window |
+| passed | none is, by so many lines of the log |
+| not observed | there is no log or no window; bytes of the log were lost; its lines carry no times (a launch of \
+before); `AITER_LOG_LEVEL` or `VLLM_LOGGING_LEVEL` hides what is looked for; or a bare `print` came after the \
+window, which Python may have held back (`PYTHONUNBUFFERED: 1` under `server.env` makes it come at once) |
+
 ## Probes
 
 `snakemake --cores 1 probe` launches the arms that the support catalogue calls impossible (and those that the study

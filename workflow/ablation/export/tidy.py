@@ -43,8 +43,14 @@ TIDY = pa.schema(
         _field("concurrency", pa.int32(), "requests", "level: requests in flight"),
         _field("launch_id", pa.string(), "", "the server launch that measured it"),
         _field("rank", pa.int32(), "", "place of the session in the plan's launch order"),
-        _field("usable", pa.bool_(), "", "every gate passed"),
+        _field("usable", pa.bool_(), "", "no gate failed"),
         _field("gates_failed", pa.string(), "", "names of the gates that failed, by comma"),
+        _field(
+            "gates_not_observed",
+            pa.string(),
+            "",
+            "names of the gates that could not look, by comma; unknown where that was not kept",
+        ),
         _field("metric", pa.string(), "", "column of aggregate/runs.parquet"),
         _field("value", pa.float64(), "see unit", "the metric's value for this run"),
         _field("unit", pa.string(), "", "unit of value; 1 for a count or a share"),
@@ -64,12 +70,12 @@ def tidy(runs: pa.Table, plan: Plan) -> pa.Table:
             f"results/{plan.name}/aggregate/runs.parquet and type the same command again"
         )
     metrics = [field for field in runs.schema if _is_metric(field)]
-    failed = pa.array([",".join(names) for names in runs["gates_failed"].to_pylist()], pa.string())
     shared: dict[str, pa.Array] = {
         name: runs[name].combine_chunks()
         for name in ("study", "model", "arm", "launch_id", "usable", *IDENTITY)
     }
-    shared["gates_failed"] = failed
+    for name in ("gates_failed", "gates_not_observed"):
+        shared[name] = _joined(runs, name)
     shared["simulated"] = pa.array(np.full(len(runs), plan.simulated))
     parts = []
     for field in metrics:
@@ -92,6 +98,12 @@ def write_tidy(table: pa.Table, parquet: Path, csv: Path) -> None:
     options = pyarrow.csv.WriteOptions(quoting_style="needed")
     with whole(csv) as partial:
         pyarrow.csv.write_csv(table, partial, options)
+
+
+def _joined(runs: pa.Table, name: str) -> pa.Array:
+    """A column of lists of names as text; `unknown` where an aggregate of before has no such list."""
+    lists = runs[name].to_pylist() if name in runs.column_names else [None] * len(runs)
+    return pa.array(["unknown" if one is None else ",".join(one) for one in lists], pa.string())
 
 
 def _metadata(table: pa.Table) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from ablation.evidence import classify, collect, reached, tail
 from ablation.files import write_json
 from ablation.probe.plan import Probe
 from ablation.probe.text import summary
+from ablation.session.environment import scrubbed
 from ablation.session.launched import Held, launched
 from ablation.session.load import load_spec
 from ablation.session.lock import host_lock, host_lock_path
@@ -83,9 +84,9 @@ def _try(
         if ready_s is not None:
             progress.say(f"server is ready after {ready_s:.1f} s")
             answers |= _ask(study, probe, server)
-    log = server.log()
-    record = _record(study, probe, log, server.stop(), ready_s=ready_s, answers=answers)
-    record |= {
+        ended, log = server.stop(), server.log()  # as it is: leaving hides secrets in it
+    record = _record(study, probe, log, ended, ready_s=ready_s, answers=answers)
+    record = dict(scrubbed(record, launch.hidden)) | {
         "launch_id": launch.folder.name,
         "log": f"{store.folder}/{launch.folder.name}/{server.log_path.name}",
         "started_at": launch.record["started_at"],

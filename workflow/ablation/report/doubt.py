@@ -10,6 +10,7 @@ from pandas import DataFrame
 
 from ablation.plan.plan import Plan
 from ablation.report.content import Cell, Column, Section, Table, count
+from ablation.report.gates import UNKNOWN, states_table, tells_states
 from ablation.report.probes import add_probes, stale_entries
 from ablation.report.results import label, title
 
@@ -17,13 +18,18 @@ MOST_LINES = 6
 
 
 def gates(plan: Plan, runs: DataFrame) -> Section:
-    """Every failed gate with its text; passed runs counted."""
+    """What each gate said, counted over the runs; every failed one with its text."""
     section = Section("gates", "Gates")
     failed = runs[~runs["usable"].astype(bool)] if len(runs) else runs
     section.sentences = [
-        f"{len(runs) - len(failed):,} of {len(runs):,} runs passed every gate. A failed gate keeps "
-        "the data and takes the run out of the comparison."
+        f"{len(runs) - len(failed):,} of {len(runs):,} runs count: no gate failed. A failed gate keeps "
+        "the data and takes the run out of the comparison. A gate that could not look at a run is not observed: it has "
+        "not passed, and the run counts all the same."
     ]
+    if not tells_states(runs):
+        section.sentences.append(UNKNOWN)
+    elif len(runs):
+        section.tables.append(states_table(plan.name, runs))
     rows = []
     for row in failed.to_dict("records"):
         names, texts = list(row["gates_failed"]), list(row["gate_texts"])

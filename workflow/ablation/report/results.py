@@ -81,6 +81,11 @@ def verdict(
     return section
 
 
+def _with_doubts(sentence: str, *doubts: Sequence[str]) -> str:
+    said = [doubt.rstrip(".") for some in doubts for doubt in some]
+    return f"{sentence.rstrip('.')}; but {'; and '.join(said)}." if said else sentence
+
+
 def _beside(plan: Plan, comparisons: DataFrame) -> list[str]:
     """What is said of exclusions beside the throughput verdicts that stand, a line for each row."""
     if comparisons.empty:
@@ -91,11 +96,6 @@ def _beside(plan: Plan, comparisons: DataFrame) -> list[str]:
         f"{row['exclusions']}."
         for row in rows.to_dict("records")
     ]
-
-
-def _with_doubts(sentence: str, *doubts: Sequence[str]) -> str:
-    said = [doubt.rstrip(".") for some in doubts for doubt in some]
-    return f"{sentence.rstrip('.')}; but {'; and '.join(said)}." if said else sentence
 
 
 def levels(plan: Plan, arms: DataFrame, comparisons: DataFrame) -> Section:

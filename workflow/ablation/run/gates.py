@@ -52,7 +52,7 @@ class Thresholds:
     trend_max                 change of throughput over the window, as a fraction of its mean ...
     trend_p                   ... that fails when noise would bring it less often than this
     littles_law_max           output throughput by counting against that by Little's law, as a fraction
-    jit_lines_max             builds and compilations of kernels that the server's log shows in the window
+    jit_lines_max             builds and compilations of kernels in the window, in part or whole, by the server's log
     prefix_cache_hits_max     prompt tokens found in the prefix cache, as a fraction of those looked up
     throttled_max             telemetry samples in the window that show throttling, as a fraction
     """
@@ -231,7 +231,9 @@ def _client_bottleneck(summary: dict[str, Any], t: Thresholds) -> Any:
     seen = [(summary[name], limit, form, k) for name, limit, form, k in looked]
     seen = [item for item in seen if item[0] is not None]
     if not seen:
-        return gate("client_bottleneck", None, None, None, "not observed")
+        return gate(
+            "client_bottleneck", None, None, None, "not observed: the client did not measure itself"
+        )
     # The value is the worst of the three as a fraction of its own limit.
     worst = max(value / limit for value, limit, _, _ in seen)
     text = "the client used " + ", ".join(form.format(value * k) for value, _, form, k in seen)

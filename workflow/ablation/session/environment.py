@@ -6,7 +6,12 @@ only what a process needs to run at all is handed on, beside the study's own var
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from ablation.study.secrets import hides, texts_of
+
+HIDDEN = "***"
 
 # Which of the host's GPUs a process sees.
 VISIBLE_DEVICES = ("CUDA_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES")
@@ -44,13 +49,42 @@ def server_environment(
     return environment
 
 
-def secrets(shell: Mapping[str, str], pass_env: Sequence[str]) -> list[str]:
-    """Values that must not stand in any file, longest first so that no part of one survives."""
-    return sorted((shell[n] for n in pass_env if shell.get(n)), key=len, reverse=True)
+def secrets(
+    shell: Mapping[str, str], handed_on: Iterable[str], keys: Iterable[str] = ()
+) -> list[str]:
+    """Texts that must not stand in any file, longest first so that no part of one survives.
+
+    Of the variables `handed_on` those whose values can be secrets (ablation.study.secrets); `keys` are secrets whatever
+    they are called.
+    """
+    hidden = [shell[name] for name in handed_on if hides(name, shell.get(name, ""))]
+    hidden += [shell[name] for name in keys if hides(name, shell.get(name, ""), declared=True)]
+    texts = {part for value in hidden for part in texts_of(value)}
+    return sorted(texts, key=lambda text: (-len(text), text))
 
 
 def scrub(text: str, values: Sequence[str]) -> str:
     """`text` without the secret values."""
     for value in values:
-        text = text.replace(value, "***")
+        text = text.replace(value, HIDDEN)
     return text
+
+
+def scrubbed(record: Any, values: Sequence[str]) -> Any:
+    """A record as it goes into JSON, with the secret values taken out of every text in it."""
+    if isinstance(record, str):
+        return scrub(record, values)
+    if isinstance(record, Mapping):
+        return {name: scrubbed(value, values) for name, value in record.items()}
+    if isinstance(record, (list, tuple)):
+        return [scrubbed(value, values) for value in record]
+    return record
+
+
+def scrub_error(error: BaseException | None, values: Sequence[str]) -> None:
+    """Take the secret values out of an error and out of those behind it: its message goes to terminal and log."""
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        error.args = tuple(scrub(a, values) if isinstance(a, str) else a for a in error.args)
+        error = error.__cause__ or error.__context__

@@ -18,18 +18,16 @@ of the client's records:
 
     2026-11-23T02:58:42.123456Z 7138.204518 | (EngineCore pid=82) INFO 11-23 03:58:42 [core.py:133] ...
 
-A line ends with "\n", "\r\n" or "\r" (each redrawing of a progress bar is a line), and with nothing else. Nothing
-but the stamps is added: without them the log is the server's output, byte for byte. What has no end yet is written at
-once. A stamp is the moment of reading: the line was written at it or before, by some milliseconds as a rule (the
-guard lets up to GATHER_S pass between two reads), by more only where the server itself held it back. A pipe changes
-nothing there: C and Python keep back what goes to stdout until their buffer is full, in a pipe as in a file. Whatever
-goes to stderr, or through Python's `logging` (all of vLLM and AITER), is flushed line by line; a bare `print`, such as
-Triton's autotuner's, is not. PYTHONUNBUFFERED is not set: it would make two writes of each `print`, so that lines of
-several processes mix, and it is the study's to set.
+A line ends with "\n", "\r\n" or "\r" (each redrawing of a progress bar is a line), and with nothing else. Without its
+stamps the log is the server's output byte for byte; what has no end yet is written at once. A line was written at its
+stamp or before: by milliseconds (up to GATHER_S pass between two reads), by more only where the server held it back. A
+pipe changes nothing there: C and Python keep what goes to stdout until a buffer is full, in a pipe as in a file; what
+goes to stderr or through Python's `logging` (all of vLLM and AITER) is flushed by the line, a bare `print`, such as
+those of Triton's autotuner, is not. PYTHONUNBUFFERED is the study's to set: it makes two writes of each `print`, so
+that lines of several processes may mix.
 
 The server never waits for a disk: one thread reads, another writes. What the disk does not take is counted in
-exit.json (`log.lost_bytes`) and, where later bytes could be written, said in the log at its place. Bytes, lines, ends
-and encodings are the server's own affair: NUL, invalid UTF-8 and lines of megabytes are passed on as they are.
+exit.json (`log.lost_bytes`) and, once it takes something again, said in the log at its place.
 
 Guard and server have process groups of their own, so that a Ctrl-C is the job's, but stay in the job's session:
 where `kernel.sched_autogroup_enabled` is set, Linux shares the CPU out between sessions first, and a client that

@@ -19,12 +19,12 @@ from ablation.evidence.launch import never_ready
 from ablation.files import write_json
 from ablation.plan.plan import Session
 from ablation.session.endpoint import Endpoint, evidence_of
-from ablation.session.environment import scrub
+from ablation.session.environment import scrub_error, scrubbed
 from ablation.session.hardware import describe_hardware, visible_devices
 from ablation.session.launcher import AnyServer, hidden_values, launch_record, open_server
 from ablation.session.log import keep_log_without_secrets
 from ablation.session.progress import Progress
-from ablation.session.store import LAUNCH_FILE, Store
+from ablation.session.store import LAUNCH_FILE, LOG_FILE, Store
 from ablation.session.versions import workflow_versions
 from ablation.study.config import Study
 from ablation.telemetry.watch import Watch, request_for
@@ -66,8 +66,8 @@ def launched(
     `kind` and `address` name the folder in the store, `more` joins the record. Raises UserError where the server
     cannot be started here; whatever is raised inside stands in the record as `error`.
     """
-    folder = store.new_launch(address or session.session_hash, kind)
     hidden = hidden_values(study, held.shell)
+    folder = store.new_launch(address or session.session_hash, kind)
     record: dict[str, Any] = {
         "launch_id": folder.name,
         "session": session.id,
@@ -81,6 +81,9 @@ def launched(
         **(more or {}),
     }
     write_json(folder / LAUNCH_FILE, record)
+    # A launch that was killed could not do it itself.
+    for earlier in store.launches(address or session.session_hash, kind):
+        keep_log_without_secrets(store.folder / earlier / LOG_FILE, hidden)
     begin = time.monotonic()
     server: AnyServer | None = None
     watch: Watch | None = None
@@ -99,13 +102,14 @@ def launched(
             yield Launched(server, folder, record, hidden)
         record["total_s"] = round(time.monotonic() - begin, 3)
     except BaseException as error:
-        record["error"] = scrub(f"{type(error).__name__}: {error}", hidden)[:4000]
+        scrub_error(error, hidden)
+        record["error"] = f"{type(error).__name__}: {error}"[:4000]
         raise
     finally:
         if server is not None:
             record |= _ended(study, session, server, hidden, record)
             record["telemetry"] = watch.evidence(server.started) if watch else None
-        write_json(folder / LAUNCH_FILE, record)
+        write_json(folder / LAUNCH_FILE, scrubbed(record, hidden))
 
 
 def now() -> str:
@@ -137,11 +141,12 @@ def _ended(
     hidden: Sequence[str],
     record: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """End the server, read its log, and keep the log without secrets."""
+    """End the server, read its log as it is, and keep the log without secrets."""
     ended = server.stop()
     if isinstance(server, Endpoint):
         found = evidence_of(session.claim)
     else:
+        log = server.log()
         keep_log_without_secrets(server.log_path, hidden)
-        found = collect(server.log(), session.claim, ended, never_ready=never_ready(record))
+        found = collect(log, session.claim, ended, never_ready=never_ready(record))
     return found | launch_record(study, session, server)

@@ -15,17 +15,28 @@ from ablation.session.orphans import mark
 from ablation.session.server import Server
 from ablation.study.config import Study
 from ablation.study.launch import Container, Endpoint
+from ablation.study.load import StudyError
+from ablation.study.secrets import SHORTEST, secret_name, too_short
 
 AnyServer = Server | endpoint.Endpoint
 
 
 def hidden_values(study: Study, shell: Mapping[str, str]) -> list[str]:
-    """Values that must not stand in any file: of `server.pass_env` and the endpoint's key."""
-    names = list(study.server.pass_env)
-    launch = study.server.launch
-    if isinstance(launch, Endpoint) and launch.api_key_env:
-        names.append(launch.api_key_env)
-    return secrets(shell, names)
+    """Texts that must not stand in any file: secrets among the values of `server.pass_env`, and the endpoint's key.
+
+    Raises StudyError where one is too short to be found in a text and no placeholder.
+    """
+    handed_on, launch = study.server.pass_env, study.server.launch
+    asked = {name: "server.pass_env" for name in handed_on if secret_name(name)}
+    keys = [launch.api_key_env] if isinstance(launch, Endpoint) and launch.api_key_env else []
+    for name, where in (asked | dict.fromkeys(keys, "server.launch.api_key_env")).items():
+        if too_short(shell.get(name, "")):
+            raise StudyError(
+                f"{where}: the value of {name} has fewer than {SHORTEST} characters: it cannot be taken out of a log "
+                "without making the log unreadable, and must not stay in it; unset the variable, or, where the server "
+                f"only wants some text, export {name}=EMPTY"
+            )
+    return secrets(shell, handed_on, keys)
 
 
 def open_server(

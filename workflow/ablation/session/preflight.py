@@ -19,6 +19,7 @@ from ablation.session.installation import (
     check_version,
     find_installation,
 )
+from ablation.session.launcher import hidden_values
 from ablation.session.server import ServerError, check_port
 from ablation.study.catalogue import Entry
 from ablation.study.config import Study
@@ -37,6 +38,7 @@ def preflight(
     """
     found: dict[str, Any] = {"schema": "ablation.preflight/1", "study": study.study}
     launch = study.server.launch
+    hidden_values(study, shell)
     if isinstance(launch, Endpoint):
         return found | {"endpoints": _endpoints(study, launch, plan, shell)}
     if study.server.port != "auto":

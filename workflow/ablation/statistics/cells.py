@@ -18,6 +18,7 @@ from ablation.plan.plan import Plan
 from ablation.statistics.exclusions import Pairs, returnable
 from ablation.statistics.metrics import METRICS, Metric, observations_needed
 from ablation.statistics.paired import Floats
+from ablation.statistics.premises import pairs_apart
 
 KEY = ["model", "arm", "concurrency", "block"]
 
@@ -29,13 +30,15 @@ class Absent(IntEnum):
     TOO_FEW = 1
     NO_VALUE = 2
     GATE = 3
-    NOT_RUN = 4
+    APART = 4
+    NOT_RUN = 5
 
 
 WHY = {
     Absent.TOO_FEW: "too few observations for this quantile",
     Absent.NO_VALUE: "no positive finite value",
     Absent.GATE: "a failed gate",
+    Absent.APART: "launches that were not measured together",
     Absent.NOT_RUN: "no run",
 }
 
@@ -53,18 +56,27 @@ class Cells:
     """Fewest observations behind a quantile of the cell's runs; -1 where there is no count."""
     observations: NDArray[np.int64]
     """Fewest observations behind a quantile of the runs that count; -1 where there is no count."""
+    apart: NDArray[np.bool_]
+    """Runs that are no pair with the baseline's of their block (``premises.pairs_apart``)."""
     returned: Floats
     """``values`` with the runs put back that only gates of timing took out (``exclusions.returnable``)."""
 
     def pairs(self, ours: Sequence[int], theirs: Sequence[int]) -> Pairs:
         """Log ratios of the cells ``ours`` over ``theirs``, by block, with what gates took out of them."""
         gate = self.absent == Absent.GATE
+        no_pair = np.where(self.apart[ours], np.nan, 0.0)
         return Pairs(
-            np.log(self.values[ours]) - np.log(self.values[theirs]),
-            np.log(self.returned[ours]) - np.log(self.returned[theirs]),
-            gate[ours],
-            gate[theirs],
+            np.log(self.values[ours]) - np.log(self.values[theirs]) + no_pair,
+            np.log(self.returned[ours]) - np.log(self.returned[theirs]) + no_pair,
+            gate[ours] & ~self.apart[ours],
+            gate[theirs] & ~self.apart[ours],
         )
+
+    def absent_pairs(self, ours: Sequence[int], theirs: Sequence[int]) -> NDArray[np.int64]:
+        """Why the cells ``ours`` over ``theirs`` have no pair in a block, ``Absent``: shape (comparisons, blocks)."""
+        absent = np.maximum(self.absent[ours], self.absent[theirs])
+        apart = self.apart[ours] & (absent < Absent.APART)
+        return np.asarray(np.where(apart, int(Absent.APART), absent))
 
 
 def planned(runs: DataFrame, plan: Plan) -> list[tuple[str, str, int, int]]:
@@ -113,6 +125,11 @@ class Grid:
         usable = runs["usable"].to_numpy(dtype=bool)
         self.absent[self._cell, self._column] = np.where(usable, Absent.NO, Absent.GATE)
         self._returnable = ~usable & returnable(runs)
+        self.apart = np.zeros(self.absent.shape, dtype=bool)
+        if not plan.study.design.reuse:
+            for model, arm, block, level in pairs_apart(runs, plan):
+                column = int(np.searchsorted(self.blocks, block))
+                self.apart[self.row[model, arm, level], column] = True
 
     def cells(self, metric: Metric) -> Cells:
         """The values of one metric, NaN where one takes no part."""
@@ -136,7 +153,15 @@ class Grid:
         absent = self.absent.copy()
         absent[self._cell, self._column] = why
         return Cells(
-            self.keys, self.blocks, values, absent, self.row, fewest, observations, returned
+            keys=self.keys,
+            blocks=self.blocks,
+            values=values,
+            absent=absent,
+            row=self.row,
+            fewest=fewest,
+            observations=observations,
+            apart=self.apart,
+            returned=returned,
         )
 
     def _smallest(self, count: Floats, of: NDArray[np.bool_]) -> NDArray[np.int64]:

@@ -27,6 +27,7 @@ from ablation.statistics.family import Judged, judge
 from ablation.statistics.metrics import PRIMARY, Metric, measured, quantile_confidence
 from ablation.statistics.multiplicity import level_alpha
 from ablation.statistics.power import detectable_in_sd, more_blocks
+from ablation.statistics.premises import doubts_of
 from ablation.statistics.sentences import measured_words, sentence
 from ablation.statistics.sequential import decide, planned_blocks
 from ablation.statistics.verdict import INCONCLUSIVE, Doubt, log_margin, withhold
@@ -41,9 +42,10 @@ def compare(runs: DataFrame, plan: Plan, doubts: Iterable[Doubt] = ()) -> DataFr
     block counts when both arms have one. Empty when no model ran the baseline and another arm. In a
     study that may stop early (``design.sequential``) the verdicts of the primary metric are those of its
     looks; intervals and p-values are those of the blocks that are there, as if their number was fixed.
-    ``doubts`` name comparisons whose verdict is withheld, and why.
+    ``doubts`` name more comparisons whose verdict is withheld, and why, beside those that the runs show
+    (``premises.doubts_of``). A block whose launches were not measured together gives no pair.
     """
-    doubts = list(doubts)
+    doubts = [*doubts, *doubts_of(runs, plan)]
     design = plan.study.design
     margin = log_margin(design.equivalence_margin_percent)
     confidence = design.confidence
@@ -91,7 +93,7 @@ def _compare(
     alpha = 1 - confidence
     ours = [cells.row[c] for c in contrasts]
     theirs = [cells.row[(model, baseline, level)] for model, _, level in contrasts]
-    absent = np.maximum(cells.absent[ours], cells.absent[theirs])
+    absent = cells.absent_pairs(ours, theirs)
     both = absent == Absent.NO
     pairs = cells.pairs(ours, theirs)
     # The levels of a (model, arm) stand one after another.

@@ -32,6 +32,7 @@ from ablation.statistics.family import judge
 from ablation.statistics.metrics import METRICS, PRIMARY, Metric
 from ablation.statistics.noise import same_settings
 from ablation.statistics.paired import Floats
+from ablation.statistics.premises import doubts_of
 from ablation.statistics.sentences import measured_words
 from ablation.statistics.verdict import (
     FEWEST_PAIRS,
@@ -151,6 +152,7 @@ def decide(runs: DataFrame, plan: Plan, doubts: Iterable[Doubt] = ()) -> DataFra
     ``doubts`` is about is never settled.
     """
     metric: Metric = METRICS[PRIMARY]
+    doubts = [*doubts, *doubts_of(runs, plan)]
     grid = Grid(runs, plan)
     cells = grid.cells(metric)
     design, baseline = plan.study.design, plan.baseline

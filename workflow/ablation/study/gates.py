@@ -66,7 +66,7 @@ class Gates(Strict):
     jit_lines_max: int = Field(
         default=0,
         ge=0,
-        description="Lines of kernel compilation in the server's log inside the window.",
+        description="Builds and compilations of kernels inside the window, in part or whole, by the server's log.",
     )
     prefix_cache_hits_max: float = Field(
         default=0.0,

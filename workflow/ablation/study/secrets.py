@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 SHORTEST = 8
@@ -67,32 +67,23 @@ def secret_form(text: str) -> bool:
     return bool(_TOKENS.search(text) or _IN_URL.search(text))
 
 
-def hides(name: str, value: str) -> bool:
+def hides(name: str, value: str, *, declared: bool = False) -> bool:
     """Whether a variable's value has to be removed from whatever is stored.
 
-    That of a secret's name, unless it is shorter than 8 characters, a placeholder or a path of this host. Under any
-    other name only what has the form of a secret or looks drawn at random: a name of a backend or a device stands in
-    the lines that prove a treatment, and must stay there.
+    That of a secret's name, or of one `declared` to be a secret, unless it is shorter than 8 characters, a placeholder
+    or a path of this host. Under any other name only what has the form of a secret or looks drawn at random: a name of
+    a backend or a device stands in the lines that prove a treatment, and must stay there.
     """
     if len(value) < SHORTEST:
         return False
-    if secret_name(name):
+    if declared or secret_name(name):
         return value.lower() not in PLACEHOLDERS and not _is_path(value)
     return secret_form(value) or _looks_random(value)
 
 
-def too_short(names: Iterable[str], shell: Mapping[str, str]) -> list[str]:
-    """The names of secrets whose values in this shell are too short to be removed from a text.
-
-    Such a value is neither hidden (every line would be mangled) nor safe to be left; placeholders are no secrets.
-    """
-    return [
-        name
-        for name in names
-        if secret_name(name)
-        and 0 < len(value := shell.get(name, "")) < SHORTEST
-        and value.lower() not in PLACEHOLDERS
-    ]
+def too_short(value: str) -> bool:
+    """Whether a secret can neither be hidden (every line would be mangled) nor be left; a placeholder is no secret."""
+    return 0 < len(value) < SHORTEST and value.lower() not in PLACEHOLDERS
 
 
 def texts_of(value: str) -> list[str]:
