@@ -217,7 +217,7 @@ def latencies(plan: Plan, comparisons: DataFrame) -> Section:
     section = Section("latency", "Latency: TTFT, ITL, TPOT and E2E", folded=True)
     section.sentences = [
         "In milliseconds; mean over the paired blocks. Less is better, so a negative difference is "
-        f"faster. A quantile is printed where {QUANTILE_CONFIDENCE:.0%} confidence can be had that the largest "
+        f"faster. A quantile is printed where {100 * QUANTILE_CONFIDENCE:g} % confidence can be had that the largest "
         "observation of a run lies above it, which bounds it whatever the distribution (Wilks 1941): "
         f"{observations_needed(0.9)} observations for a p90, {observations_needed(0.99)} for a p99. Beside a "
         "quantile of the tail stands the confidence that the fewest observations of a run give; MLPerf asks for "
