@@ -199,10 +199,8 @@ def verdict_cell(row: Mapping[str, Any]) -> Cell:
     if text == INCONCLUSIVE and more is not None and not math.isnan(more):
         detail = f"{int(more):,} more block{'s' if more != 1 else ''}"
     if row["exclusions"]:
-        out = (
-            f"{int(row['excluded_arm'])} : {int(row['excluded_baseline'])} runs taken out by gates"
-        )
-        detail = "; ".join(filter(None, [detail, out]))
+        out = f"{int(row['excluded_arm'])} of the arm, {int(row['excluded_baseline'])} of the baseline"
+        detail = "; ".join(filter(None, [detail, f"excluded: {out}"]))
     if row.get("accuracy") == "different":
         detail = "; ".join(filter(None, [detail, "answers differ"]))
     return Cell(METRICS[row["metric"]].word(text), kind=text, detail=detail)
