@@ -81,7 +81,7 @@ def table(rows: Records) -> str:
         lines.append(f"| {row['cell']} | {row['n_blocks']} | {' | '.join(cells)} |")
     lines += [
         "",
-        f"Blocks for a power of {POWER:.0%} at {EFFECT_PERCENT:g} %:",
+        f"Blocks for a power of {100 * POWER:g} % at {EFFECT_PERCENT:g} %:",
         "",
         "| simulated launches | step-down max-t | Holm | launches saved |",
         "| --- | ---: | ---: | ---: |",
@@ -182,7 +182,7 @@ def _needed(ax: Axes, rows: Records) -> None:
     ax.set_yticks(np.arange(len(shown)), [row["cell"] for row in reversed(shown)], fontsize=8)
     ax.set_xticks([3, 6, 9, 12, 15, 18, 21, 24, 25], [*map(str, range(3, 25, 3)), ""])
     ax.set_xlabel(f"Blocks (right edge: over {MOST_BLOCKS})")
-    ax.set_title(f"Blocks for a power of {POWER:.0%} at {EFFECT_PERCENT:g} %")
+    ax.set_title(f"Blocks for a power of {100 * POWER:g} % at {EFFECT_PERCENT:g} %")
     ax.legend(loc="lower right", fontsize=8.5)
 
 

@@ -190,5 +190,5 @@ def test_the_calibration_writes_the_same_files(tmp_path, monkeypatch):
     assert [row["cell"] for row in needed] == [cell.name for cell in CELLS]
     said = (tmp_path / "a" / "calibration.md").read_text()
     assert "standard error" in said
-    assert "Blocks for a power of 90%" in said
+    assert "Blocks for a power of 90 %" in said
     assert all(not isinstance(v, dict | list) for row in rows for v in row.values())

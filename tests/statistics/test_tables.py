@@ -71,7 +71,7 @@ def test_tables_of_the_schema_before_are_read_with_their_present_names(frames, t
     assert back.attrs["ablation"] == {
         "schema": tables.SCHEMA, "study": "mini", "adjusted_by": "Holm"
     }  # fmt: skip
-    assert back["p_adjusted"].equals(old["p_holm"].rename("p_adjusted"))
+    assert back["p_adjusted"].equals(old["p_holm"])
     assert set(tables.COMPARISONS.names) <= set(back)
     assert (back["withheld_because"] == "").all()
     assert back["excluded_arm"].isna().all()

@@ -199,10 +199,8 @@ def verdict_cell(row: Mapping[str, Any]) -> Cell:
     if text == INCONCLUSIVE and more is not None and not math.isnan(more):
         detail = f"{int(more):,} more block{'s' if more != 1 else ''}"
     if row["exclusions"]:
-        out = (
-            f"{int(row['excluded_arm'])} : {int(row['excluded_baseline'])} runs taken out by gates"
-        )
-        detail = "; ".join(filter(None, [detail, out]))
+        out = f"{int(row['excluded_arm'])} of the arm, {int(row['excluded_baseline'])} of the baseline"
+        detail = "; ".join(filter(None, [detail, f"excluded: {out}"]))
     if row.get("accuracy") == "different":
         detail = "; ".join(filter(None, [detail, "answers differ"]))
     return Cell(METRICS[row["metric"]].word(text), kind=text, detail=detail)
@@ -217,7 +215,7 @@ def latencies(plan: Plan, comparisons: DataFrame) -> Section:
     section = Section("latency", "Latency: TTFT, ITL, TPOT and E2E", folded=True)
     section.sentences = [
         "In milliseconds; mean over the paired blocks. Less is better, so a negative difference is "
-        f"faster. A quantile is printed where {QUANTILE_CONFIDENCE:.0%} confidence can be had that the largest "
+        f"faster. A quantile is printed where {100 * QUANTILE_CONFIDENCE:g} % confidence can be had that the largest "
         "observation of a run lies above it, which bounds it whatever the distribution (Wilks 1941): "
         f"{observations_needed(0.9)} observations for a p90, {observations_needed(0.99)} for a p99. Beside a "
         "quantile of the tail stands the confidence that the fewest observations of a run give; MLPerf asks for "

@@ -117,7 +117,12 @@ def _places(plan: Plan, section: Section, table: DataFrame) -> None:
                 count(row["n_blocks"]),
                 percent_spread(value, row["low_percent"], row["high_percent"]),
                 Cell(NONE) if math.isnan(p) else Cell(f"{p:.3f}", kind="warn" if large else ""),
-                Cell(row["first"]),
+                Cell(
+                    ", ".join(
+                        f"{label(plan, arm)} {n}"
+                        for arm, n in zip(row["arms"], row["first"], strict=True)
+                    )
+                ),
                 Cell(NONE if balanced is None else "yes" if balanced else "no"),
                 percent_spread(row["bias_percent"], math.nan, math.nan),
             ]

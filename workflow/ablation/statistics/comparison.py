@@ -144,9 +144,11 @@ def _compare(
                 explain(row[cells.blocks <= most].tolist(), metric, few)
                 for row, most, few in zip(absent, grid.planned[ours], fewest, strict=True)
             ],
-            "observations": [few if few >= 0 else None for few in observations],
+            "observations": [few if few >= 0 else np.nan for few in observations],
             "quantile_confidence": [
-                quantile_confidence(metric.quantile, few) if metric.quantile and few >= 0 else None
+                quantile_confidence(metric.quantile, few)
+                if metric.quantile and few >= 0
+                else np.nan
                 for few in observations
             ],
             **_excluded(pairs, judged, metric, margin, confidence),

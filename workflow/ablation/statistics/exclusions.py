@@ -119,7 +119,7 @@ def p_one_sided(tilt: NDArray[np.int64]) -> Floats:
 def because(pairs: Pairs, row: int, counted: str, returned: str) -> str:
     """Why a claim is withheld: ``counted`` and ``returned`` are verdict and numbers without and with the runs."""
     return (
-        f"{counts(pairs, row)}, and the verdict hangs on it: {counted} without them, {returned} with "
+        f"{counts(pairs, row)}, and the verdict depends on them: {counted} without them, {returned} with "
         f"{_returned(pairs, row)} put back"
     )
 
@@ -142,4 +142,4 @@ def _returned(pairs: Pairs, row: int) -> str:
     out, back = int(pairs.out[row]), int(pairs.returned[row])
     if back < out:
         return f"{back} of them"
-    return "it" if out == 1 else f"all {out}"
+    return {1: "it", 2: "both"}.get(out, f"all {out}")

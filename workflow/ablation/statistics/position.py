@@ -17,7 +17,8 @@ from ablation.plan.plan import Plan
 from ablation.statistics.metrics import METRICS, PRIMARY
 from ablation.statistics.paired import Floats
 
-# An effect of the place as large as this share of the equivalence margin is pointed out, if it is shown.
+# An effect of the place is called large from this share of the equivalence margin on: a smaller one cannot move a
+# difference by more than a quarter of what the study calls one.
 LARGE = 0.25
 
 
@@ -41,7 +42,7 @@ def position(runs: DataFrame, plan: Plan) -> DataFrame:
             continue
         values, places = _launches(runs[runs["model"] == model], entry.arms)
         effects, errors, free = _effects(values, places)
-        first = {arm: int((places[:, i] == 0).sum()) for i, arm in enumerate(entry.arms)}
+        first = [int((places[:, i] == 0).sum()) for i in range(len(entry.arms))]
         for place in range(1, len(entry.arms)):
             effect, error = effects[place - 1], errors[place - 1]
             half = stats.t.ppf((1 + confidence) / 2, free) * error if free > 0 else np.nan
@@ -56,7 +57,8 @@ def position(runs: DataFrame, plan: Plan) -> DataFrame:
                     "low_percent": 100 * np.expm1(effect - half),
                     "high_percent": 100 * np.expm1(effect + half),
                     "p": p,
-                    "first": ", ".join(f"{arm} {n}" for arm, n in first.items()),
+                    "arms": list(entry.arms),
+                    "first": first,
                     "balanced": _balanced(places),
                     "bias_percent": _bias(places, effects, entry.arms, plan.baseline),
                 }

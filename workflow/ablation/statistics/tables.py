@@ -143,7 +143,8 @@ POSITION = _fields(
     ("low_percent", _REAL, "%", "its lower limit (Student t)"),
     ("high_percent", _REAL, "%", "its upper limit (Student t)"),
     ("p", _REAL, "1", "two-sided t test of no effect of the place"),
-    ("first", _TEXT, "blocks", "how often each arm was launched first"),
+    ("arms", pa.list_(_TEXT), "", "the arms"),
+    ("first", pa.list_(_INT), "blocks", "how often each of them was launched first"),
     ("balanced", pa.bool_(), "", "every arm as often in every place, to within one block"),
     ("bias_percent", _REAL, "%", "what the effect adds to a difference from the baseline, at most"),
 )
