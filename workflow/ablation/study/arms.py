@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import Field, field_validator
 
-from ablation.study.fields import Name, Strict, Variable
+from ablation.study.fields import Name, Strict, Variable, variable_text
 
 
 class LeaveOneOut(Strict):
@@ -20,8 +20,8 @@ class LeaveOneOut(Strict):
 
     @field_validator("off", mode="before")
     @classmethod
-    def _off_as_text(cls, off: Any) -> Any:
-        return str(off) if isinstance(off, (int, float)) and not isinstance(off, bool) else off
+    def _off_as_text(cls, off: Any) -> str:
+        return variable_text(off)
 
 
 def component(variable: str, variables: list[str], env: dict[str, Any]) -> str:

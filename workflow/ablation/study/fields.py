@@ -92,20 +92,26 @@ def _env_text(name: object, value: object) -> str:
             f"{name}: its value would be stored with the results; export it in your shell and "
             f"list its name under server.pass_env"
         )
+    try:
+        return variable_text(value)
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}") from None
+
+
+def variable_text(value: object) -> str:
+    """The text that a variable's value in YAML stands for. Raises ValueError where it is not plain which one."""
     # YAML reads `VLLM_ROCM_USE_AITER: 0` as a number and `on` as a boolean; only the number is unambiguous.
     if isinstance(value, bool):
         raise ValueError(
-            f"{name}: {str(value).lower()} is a YAML boolean; write the text that the server must see, in quotes"
+            f"{str(value).lower()} is a YAML boolean; write the text that the server must see, in quotes"
         )
     if value is None:
-        raise ValueError(
-            f"{name}: nothing stands here; write '' for an empty value, or take the variable out"
-        )
+        raise ValueError("nothing stands here; write '' for an empty value, or take the line out")
     if not isinstance(value, (str, int, float)):
         raise ValueError(
-            f"{name}: must be text or a number, not a {type(value).__name__}; write the text that the server must "
-            "see, in quotes"
+            f"must be text or a number, not a {type(value).__name__}; write the text that the server must see, in "
+            "quotes"
         )
     if isinstance(value, float) and not math.isfinite(value):
-        raise ValueError(f"{name}: must be finite, or text in quotes")
+        raise ValueError("must be finite, or text in quotes")
     return str(value)
