@@ -15,6 +15,7 @@ from typing import Any, TypeGuard, Union, get_args, get_origin
 
 from annotated_types import MaxLen, MinLen
 from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from ablation.study.fields import PATTERNS
@@ -126,7 +127,12 @@ def _choices(annotation: Any) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
         return (), ()
     if hasattr(annotation, "__metadata__"):
         choices, inner = _choices(annotation.__origin__)
-        return choices, (*annotation.__metadata__, *inner)
+        own = tuple(
+            rule
+            for part in annotation.__metadata__
+            for rule in (part.metadata if isinstance(part, FieldInfo) else (part,))
+        )
+        return choices, (*own, *inner)
     if get_origin(annotation) in (Union, UnionType):
         parts = [_choices(part) for part in get_args(annotation)]
         choices = tuple(choice for part, _ in parts for choice in part)
@@ -140,7 +146,11 @@ def _is_model(choice: Any) -> TypeGuard[type[BaseModel]]:
 
 
 def _is_choice(choice: Any, label: str) -> bool:
-    """Whether a choice of a union is the one that pydantic calls so: `Length`, `docker`, `list[...]`, `int`."""
+    """Whether a choice of a union is the one that pydantic calls so: `Length`, `docker`, `list[...]`, `int`.
+
+    A model with validators is called `function-after[_its_validator(), Length]`.
+    """
+    label = re.sub(r"^function-\w+\[.*, (.+)\]$", r"\1", label)
     if _is_model(choice):
         kind = choice.model_fields.get("kind")
         return label == choice.__name__ or (kind is not None and label in get_args(kind.annotation))
@@ -281,25 +291,29 @@ def _wrong_type(spot: _Spot) -> str:
 
 
 def _expected(spot: _Spot) -> str:
-    models = [choice for choice in spot.choices if _is_model(choice)]
-    parts = []
-    for choice in spot.choices:
-        if choice in models:
-            names = list(choice.model_fields)
-            shown = f"{', '.join(names[:6])}{' ...' if len(names) > 6 else ''}"
-            parts.append(f"a mapping with fields of its own ({shown})")
-        else:
-            words = type_words(choice)
-            article = "an " if words.startswith("integer") else "a "
-            parts.append(
-                article + words
-                if words.startswith(("integer", "number", "list", "mapping"))
-                else words
-            )
-    text = " or ".join(dict.fromkeys(parts)) or "something else"
-    lengths = [m for m in spot.metadata if isinstance(m, (MinLen, MaxLen))]
-    plain = [m for m in spot.metadata if m not in lengths] if str in spot.choices else spot.metadata
-    return ", ".join([text, *limit_words(plain)])
+    """What must stand there: `an integer, ≥ 1`, `a mapping with fields of its own (env, args ...)`."""
+    text = " or ".join(dict.fromkeys(map(_a, spot.choices)))
+    # Of a text that has to be one at all, its length is not told.
+    rules = [
+        m for m in spot.metadata if str not in spot.choices or not isinstance(m, (MinLen, MaxLen))
+    ]
+    return ", ".join([text, *limit_words(rules)])
+
+
+def _a(choice: Any) -> str:
+    if _is_model(choice):
+        names = list(choice.model_fields)
+        shown = f"{', '.join(names[:6])}{' ...' if len(names) > 6 else ''}"
+        return f"a mapping with fields of its own ({shown})"
+    inner = get_args(choice)[-1] if get_origin(choice) in (list, dict) else None
+    if _is_model(inner):
+        kind = "list of mappings" if get_origin(choice) is list else "mapping of names"
+        return (
+            f"a {kind}, each with fields of its own ({', '.join(list(inner.model_fields)[:3])} ...)"
+        )
+    words = type_words(choice)
+    article = {"integer": "an ", "number": "a ", "list": "a ", "mapping": "a "}
+    return article.get(words.split()[0], "") + words
 
 
 def _literals(choices: Iterable[Any]) -> list[str]:
