@@ -139,7 +139,7 @@ class Strict(BaseHTTPRequestHandler):
     version = "0.32.0"
 
     def do_GET(self):
-        if self.path == "/v1/models" and self.headers.get("authorization") != "Bearer s3cret":
+        if self.path == "/v1/models" and self.headers.get("authorization") != "Bearer s3cret-key":
             self.reply(401, {"error": "no key"})
         elif self.path == "/v1/models":
             self.reply(200, {"data": [{"id": "m"}]})
@@ -172,10 +172,10 @@ def test_the_key_comes_from_the_shell_and_is_said_nowhere(strict):
     with pytest.raises(ServerError, match="THE_KEY is not set in this shell; `export"):
         preflight(plan.study, plan.plan, plan.entries, {})
     with pytest.raises(ServerError, match="refuses the key"):
-        preflight(plan.study, plan.plan, plan.entries, {"THE_KEY": "wrong"})
-    found = preflight(plan.study, plan.plan, plan.entries, {"THE_KEY": "s3cret"})
+        preflight(plan.study, plan.plan, plan.entries, {"THE_KEY": "another-key"})
+    found = preflight(plan.study, plan.plan, plan.entries, {"THE_KEY": "s3cret-key"})
     assert found["endpoints"]["slow: m"]["version"] == "0.32.0"
-    assert "s3cret" not in json.dumps(found) + plan_json(plan.plan)
+    assert "s3cret-key" not in json.dumps(found) + plan_json(plan.plan)
 
 
 def test_another_version_is_refused(strict):
@@ -183,11 +183,11 @@ def test_another_version_is_refused(strict):
     study["server"] |= {"kind": "vllm", "vllm": "0.14.1"}
     plan = schedule(study)
     with pytest.raises(Exception, match=r"vLLM 0\.14\.1, the endpoint of arm .* has 0\.32\.0"):
-        preflight(plan.study, plan.plan, plan.entries, {"THE_KEY": "s3cret"})
+        preflight(plan.study, plan.plan, plan.entries, {"THE_KEY": "s3cret-key"})
 
 
 def test_an_endpoint_replaced_during_a_level_does_not_count(strict, tmp_path, monkeypatch):
-    headers = {"authorization": "Bearer s3cret"}
+    headers = {"authorization": "Bearer s3cret-key"}
     visit = Endpoint(strict, arm="a", served_model="m", headers=headers, folder=tmp_path)
     with visit:
         visit.wait_ready(5)

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from ablation.plan.container import unknown_gpus, visible_on_host
 from ablation.study.launch import Docker, Podman
 from ablation.study.load import StudyError, load_study
 from tests.workflow.conftest import STUDY
@@ -60,6 +61,45 @@ def test_an_image_is_its_digest_whatever_the_registry():
     assert here.reference == f"rocm/vllm@{DIGEST}"
     assert there.reference == f"host:5000/v@{DIGEST}"
     assert Docker(kind="docker", image=DIGEST).reference == DIGEST
+
+
+@pytest.mark.parametrize(
+    ("kind", "gpus", "listed", "host"),
+    [
+        (Docker, None, None, None),
+        (Docker, "all", "1", "1"),
+        (Docker, '"device=4,5"', None, "4,5"),
+        (Docker, '"device=4,5",capabilities=utility', "1", "5"),
+        (Docker, "device=GPU-aa", "0", "GPU-aa"),
+        (Docker, '"device=4,5"', "0,2,1", "4"),
+        (Docker, '"device=4,5"', "GPU-bb", "GPU-bb"),
+        (Docker, "2", None, "0,1"),
+        (Docker, "count=all", "1", "1"),
+        (Podman, "4, 5", "1,0", "5,4"),
+        (Podman, "2", None, "2"),
+        (Podman, "all", "3", "3"),
+    ],
+)
+def test_the_gpus_of_a_container_are_watched_as_the_host_counts_them(kind, gpus, listed, host):
+    """`device=4,5` was watched as GPUs 0 and 1."""
+    launch = kind(kind=kind.__name__.lower(), image=DIGEST, gpus=gpus)
+    environment = {} if listed is None else {"CUDA_VISIBLE_DEVICES": listed}
+    assert visible_on_host(launch, environment).get("CUDA_VISIBLE_DEVICES") == host
+
+
+@pytest.mark.parametrize(
+    ("platform", "devices", "unknown"),
+    [
+        ("rocm", None, False),
+        ("rocm", ["/dev/kfd", "/dev/dri"], False),
+        ("rocm", ["/dev/kfd", "/dev/dri/renderD132"], True),
+        ("cuda", ["nvidia.com/gpu=3"], True),
+        ("cpu", ["/dev/fuse"], False),
+    ],
+)
+def test_devices_that_nobody_can_name_are_not_watched_as_the_first(platform, devices, unknown):
+    launch = Docker(kind="docker", image=DIGEST, devices=devices)
+    assert bool(unknown_gpus(launch, platform)) == unknown
 
 
 def test_gpus_by_platform_and_program():

@@ -95,6 +95,30 @@ def on_host(location: str) -> str | None:
     return str(path) if path.is_absolute() else f"{HERE}/{path}"
 
 
+def visible_on_host(launch: Container, environment: Mapping[str, str]) -> dict[str, str]:
+    """`environment` with CUDA_VISIBLE_DEVICES as the host counts; a container counts among the GPUs it was given."""
+    given, listed = launch.given_gpus(), environment.get("CUDA_VISIBLE_DEVICES")
+    if given is None:
+        return dict(environment)
+    seen: list[str] = []
+    for entry in given if listed is None else (part.strip() for part in listed.split(",")):
+        if listed is not None and entry.isdigit():
+            if int(entry) >= len(given):
+                break
+            entry = given[int(entry)]
+        seen.append(entry)
+    return {**environment, "CUDA_VISIBLE_DEVICES": ",".join(seen)}
+
+
+def unknown_gpus(launch: Container, platform: str) -> str:
+    """Why nobody knows which of the host's GPUs a container has; "" where they are known."""
+    if platform == "cpu":
+        return ""
+    whole = ("/dev/kfd", "/dev/dri", "amd.com/gpu=all", "nvidia.com/gpu=all")
+    some = [device for device in launch.devices or [] if device.split(":")[0] not in whole]
+    return f"which of the host's GPUs {', '.join(some)} is cannot be told" if some else ""
+
+
 def launch_spec(launch: Container, platform: str) -> dict[str, Any]:
     """What of a container decides a measurement: the image by its digest, devices, shared memory, mounts."""
     return {

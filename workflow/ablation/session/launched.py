@@ -17,6 +17,7 @@ from typing import Any
 from ablation.evidence import collect
 from ablation.evidence.launch import never_ready
 from ablation.files import write_json
+from ablation.plan.container import unknown_gpus, visible_on_host
 from ablation.plan.plan import Session
 from ablation.session.endpoint import Endpoint, evidence_of
 from ablation.session.environment import scrub_error, scrubbed
@@ -27,6 +28,7 @@ from ablation.session.progress import Progress
 from ablation.session.store import LAUNCH_FILE, LOG_FILE, Store
 from ablation.session.versions import workflow_versions
 from ablation.study.config import Study
+from ablation.study.launch import Container
 from ablation.telemetry.watch import Watch, request_for
 
 
@@ -119,6 +121,13 @@ def now() -> str:
 
 def _watch(study: Study, session: Session, server: AnyServer, folder: Path) -> Watch:
     visit = isinstance(server, Endpoint)
+    why_not = "what this host's devices do says nothing of an endpoint's" if visit else ""
+    # A container's devices are named by the session's variables, not by those of its client.
+    environment = {**server.environment, **session.launch.env}
+    launch = study.server.launch
+    if isinstance(launch, Container):
+        environment = visible_on_host(launch, environment)
+        why_not = unknown_gpus(launch, study.hardware.platform)
     return Watch(
         folder,
         study.telemetry,
@@ -127,10 +136,9 @@ def _watch(study: Study, session: Session, server: AnyServer, folder: Path) -> W
             study.hardware.platform,
             session.launch.gpus,
             server.command,
-            # A container's devices are named by the session's variables, not by those of its client.
-            {**server.environment, **session.launch.env},
+            environment,
         ),
-        why_not="what this host's devices do says nothing of an endpoint's" if visit else "",
+        why_not=why_not,
     )
 
 

@@ -184,6 +184,24 @@ class Container(Strict):
         """How this program is asked for NVIDIA GPUs."""
         return ["--gpus", gpus]
 
+    def given_gpus(self) -> list[str] | None:
+        """Which of the host's NVIDIA GPUs `gpus` names, by index or UUID, in the container's order; None for all.
+
+        Docker takes `all`, a number (the first so many) and `"device=4,5"`, beside other fields (docker/cli,
+        opts/gpus.go).
+        """
+        named: list[str] = []
+        of_devices = False
+        for field in (self.gpus or "all").replace('"', "").replace("'", "").split(","):
+            name, equals, value = field.strip().partition("=")
+            of_devices = name == "device" if equals else of_devices
+            if of_devices:
+                named.append(value if equals else name)
+            elif name == "count" or not equals:
+                count = value or name
+                return [str(i) for i in range(int(count))] if count.isdigit() else None
+        return named or None
+
     @property
     def program(self) -> str:
         """What is called."""
@@ -208,6 +226,11 @@ class Podman(Container):
             for gpu in gpus.split(",")
             for word in ("--device", f"nvidia.com/gpu={gpu.strip()}")
         ]
+
+    def given_gpus(self) -> list[str] | None:
+        """Which of the host's NVIDIA GPUs `gpus` names, by index or UUID, in the container's order; None for all."""
+        named = [gpu.strip() for gpu in (self.gpus or "all").split(",")]
+        return None if "all" in named else named
 
 
 class Endpoint(Strict):
