@@ -51,6 +51,12 @@ def test_with_a_noise_floor():
     assert set(arms) == {"off", "on", "on-again", "on-without-moe", "on-without-triton-gemm"}
 
 
+@pytest.mark.parametrize(("off", "text"), [(0, "0"), (0.5, "0.5"), ("no", "no")])
+def test_a_number_for_off(off, text):
+    asked = {"arm": "on", "variables": ["SWITCH_A", "SWITCH_B"], "off": off}
+    assert load(leave_one_out=asked).factor.arms["on-without-a"].env["SWITCH_A"] == text
+
+
 def test_loading_what_was_loaded_changes_nothing():
     once = load()
     assert Study.model_validate(once.model_dump()) == once
@@ -67,6 +73,18 @@ def test_loading_what_was_loaded_changes_nothing():
             ["an arm 'on-without-moe' already"],
         ),
         ({"leave_one_out": ["A"]}, ["leave_one_out"]),
+        (
+            {"leave_one_out": {"arm": ["on"], "variables": ["A"]}},
+            ["leave_one_out.arm", "must be text"],
+        ),
+        (
+            {"leave_one_out": {"arm": "on", "variables": ["A=B"]}},
+            ["variables[0]", "the name of an environment variable"],
+        ),
+        (
+            {"leave_one_out": {"arm": "on", "variables": ["A"], "off": False}},
+            ["leave_one_out.off", "false is a YAML boolean"],
+        ),
     ],
 )
 def test_what_cannot_be_left_out(change, words):

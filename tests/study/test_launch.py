@@ -36,6 +36,13 @@ def endpoints(**arms: dict) -> dict:
         (study({"kind": "docker", "image": DIGEST, "imgae": 1}), r"server\.launch\.imgae: .* did you mean 'image'"),
         (study({"kind": "docker", "image": DIGEST, "options": ["--restart=always"]}), "--restart: set by the workflow"),
         (study({"kind": "docker", "image": DIGEST, "options": ["-e", "A=b"]}), "-e: set by the workflow"),
+        (study({"kind": "docker", "image": DIGEST, "options": ["-eA=b"]}), "-eA: set by the workflow"),
+        (study({"kind": "docker", "image": DIGEST, "options": ["alpine", "sh"]}), "alpine: a word here would be"),
+        (study({"kind": "docker", "image": DIGEST, "options": ["--init", "alpine"]}), "alpine: a word here would be"),
+        (study({"kind": "docker", "image": DIGEST, "options": ["--cpus=4", "alpine"]}), "alpine: a word here would be"),
+        (study({"kind": "docker", "image": DIGEST, "options": ["--ulimit"]}), "--ulimit: needs a value"),
+        (study({"kind": "docker", "image": DIGEST, "mounts": [{"source": "/a,target=/b"}]}),
+         r"mounts\[0\]\.source: .* no comma"),
         (study({"kind": "docker", "image": DIGEST, "ipc": "host", "shm_size": "1g"}), "shm_size: has no effect"),
         (study(None, arms={"slow": {"url": "http://a:1"}}), r"slow\.url: has a meaning only with"),
         (endpoints(fast={}), r"arms\.fast\.url: an endpoint study needs"),
@@ -51,6 +58,18 @@ def endpoints(**arms: dict) -> dict:
 def test_what_makes_no_sense_is_refused_with_a_remedy(made, message):
     with pytest.raises(StudyError, match=message):
         load_study(made, "study.yaml")
+
+
+def test_options_that_leave_its_life_alone():
+    options = [
+        "--ulimit",
+        "memlock=-1",
+        "--ulimit=stack=67108864",
+        "--privileged",
+        "--pids-limit",
+        "-1",
+    ]
+    assert Docker(kind="docker", image=DIGEST, options=options).flags("cpu")[-6:] == options
 
 
 def test_an_image_is_its_digest_whatever_the_registry():

@@ -103,6 +103,26 @@ def test_an_overlay_without_a_study_is_laid_over_the_default(tmp_path):
     assert counts["session"] == 18
 
 
+def test_a_key_that_stands_twice_is_refused_though_snakemake_takes_the_second(tmp_path):
+    overlay = tmp_path / "overlay.yaml"
+    overlay.write_text("design: {blocks: 7}\nseed: 3\ndesign: {levels: [1]}\n")
+    done = snakemake("-n", "report", "--configfile", str(overlay))
+    assert done.returncode != 0
+    assert "overlay.yaml, line 3: the key design stands twice, in lines 1 and 3" in done.stdout
+
+
+def test_a_script_gets_what_was_written_and_not_what_snakemake_read(tmp_path):
+    overlay = tmp_path / "overlay.yaml"
+    overlay.write_text("server: {env: {OMP_NUM_THREADS: 010}}\n")
+    done = subprocess.run(
+        [str(SNAKEMAKE), "plan", "-s", str(ROOT / "Snakefile"), "-d", str(tmp_path), "--cores", "1",
+         "--configfile", str(overlay), "--config", "seed=4"],
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout
+    assert "OMP_NUM_THREADS=010" in done.stdout
+
+
 def nothing_was_written(workspace) -> bool:
     files = [
         path.relative_to(workspace.folder)

@@ -12,19 +12,11 @@ from ablation.plan.plan import Plan
 
 
 def same_settings(plan: Plan) -> list[str]:
-    """Arms other than the baseline whose environment, arguments and weights are the baseline's."""
-    arms, baseline = plan.arms, plan.baseline
-
-    def settings(arm: str) -> tuple[dict[str, str], ...]:
-        told = arms[arm]
-        return (
-            dict(told.env),
-            {key: str(value) for key, value in told.args.items()},
-            dict(told.paths),
-            {"url": str(told.url)},  # of an endpoint: the same one visited twice is A/A
-        )
-
-    return [arm for arm in arms if arm != baseline and settings(arm) == settings(baseline)]
+    """Arms other than the baseline whose settings are the baseline's; of endpoints, the same one visited twice."""
+    arms = plan.arms
+    return [
+        arm for arm in arms if not arms[arm].changes(arms[plan.baseline]) and arm != plan.baseline
+    ]
 
 
 def noise_floor(comparisons: DataFrame, plan: Plan) -> DataFrame:

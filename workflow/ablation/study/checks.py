@@ -37,7 +37,7 @@ def kinds_of(annotation: Any) -> Kinds:
     if hasattr(annotation, "__metadata__"):  # Annotated: its metadata are no types
         return kinds_of(annotation.__origin__)
     if origin in (dict, list):
-        return inner | {origin}
+        return (inner - {type(None)}) | {origin}
     return inner or frozenset({annotation})
 
 

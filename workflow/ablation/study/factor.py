@@ -46,12 +46,19 @@ class Arm(Settings):
         return pattern
 
     def changes(self, other: Arm) -> list[str]:
-        """Names of the settings in which two arms differ; what only names or proves them is none."""
+        """Names of the settings in which two arms differ; what only names or proves them is none.
+
+        Arguments are compared as the server sees them: 8 and '8' are the same.
+        """
         return [
             name
             for name in ("env", "args", "paths", "url")
-            if getattr(self, name) != getattr(other, name)
+            if self._seen(name) != other._seen(name)
         ]
+
+    def _seen(self, name: str) -> object:
+        value = getattr(self, name)
+        return {k: str(v) for k, v in value.items()} if name == "args" else value
 
 
 def again_of(baseline: str) -> str:

@@ -36,7 +36,7 @@ class _Spot:
 
     parts: tuple[Any, ...] = ()
     choices: tuple[Any, ...] = ()
-    metadata: tuple[Any, ...] = ()
+    rules: tuple[tuple[Any, ...], ...] = ()  # of each choice: what is demanded beside its type
     here: Any = None
     parent: tuple[Any, ...] = ()
     of_key: bool = False
@@ -90,11 +90,12 @@ class _Index(int):
 # Along the path -----------------------------------------------------------------------------------
 def _spot(schema: type[BaseModel], data: Any, loc: tuple[Any, ...]) -> _Spot:
     spot = _Spot(choices=(schema,), here=data)
-    for part in loc:
+    for place, part in enumerate(loc):
         if part == "[key]":
             spot.of_key = True
         elif len(spot.choices) > 1:  # pydantic names the choice of a union that it tried
-            spot.choices = tuple(c for c in spot.choices if _is_choice(c, str(part)))
+            if place < len(loc) - 1:
+                spot.choices = tuple(c for c in spot.choices if _is_choice(c, str(part)))
         else:
             _step(spot, part)
     return spot
@@ -111,8 +112,8 @@ def _step(spot: _Spot, part: Any) -> None:
         annotation = get_args(choice)[-1]
         part = _Index(part) if origin is list else part
     spot.parts += (part,)
-    spot.choices, inner = _choices(annotation)
-    spot.metadata = metadata + inner
+    spot.choices, rules = _choices(annotation)
+    spot.rules = tuple((*metadata, *inner) for inner in rules)
     here = spot.here
     if isinstance(here, Mapping):
         spot.made = spot.made or (origin is dict and part not in here)
@@ -121,24 +122,22 @@ def _step(spot: _Spot, part: Any) -> None:
         spot.here = here[part] if isinstance(here, list) and isinstance(part, int) else None
 
 
-def _choices(annotation: Any) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
-    """The types that an annotation lets stand, None left out, and the metadata of a single one."""
+def _choices(annotation: Any) -> tuple[tuple[Any, ...], tuple[tuple[Any, ...], ...]]:
+    """The types that an annotation lets stand, None left out, and of each what is demanded beside it."""
     if annotation is None or annotation is NoneType:
         return (), ()
     if hasattr(annotation, "__metadata__"):
-        choices, inner = _choices(annotation.__origin__)
+        choices, rules = _choices(annotation.__origin__)
         own = tuple(
             rule
             for part in annotation.__metadata__
             for rule in (part.metadata if isinstance(part, FieldInfo) else (part,))
         )
-        return choices, (*own, *inner)
+        return choices, tuple((*own, *inner) for inner in rules)
     if get_origin(annotation) in (Union, UnionType):
         parts = [_choices(part) for part in get_args(annotation)]
-        choices = tuple(choice for part, _ in parts for choice in part)
-        metadata = tuple(m for _, more in parts for m in more)
-        return choices, metadata if len(choices) == 1 else ()
-    return (annotation,), ()
+        return sum((part for part, _ in parts), ()), sum((rules for _, rules in parts), ())
+    return (annotation,), ((),)
 
 
 def _is_model(choice: Any) -> TypeGuard[type[BaseModel]]:
@@ -291,13 +290,13 @@ def _wrong_type(spot: _Spot) -> str:
 
 
 def _expected(spot: _Spot) -> str:
-    """What must stand there: `an integer, ≥ 1`, `a mapping with fields of its own (env, args ...)`."""
-    text = " or ".join(dict.fromkeys(map(_a, spot.choices)))
-    # Of a text that has to be one at all, its length is not told.
-    rules = [
-        m for m in spot.metadata if str not in spot.choices or not isinstance(m, (MinLen, MaxLen))
-    ]
-    return ", ".join([text, *limit_words(rules)])
+    """What must stand there: `an integer, ≥ 1, or a mapping with fields of its own (kind, low ...)`."""
+    parts = []
+    for choice, rules in zip(spot.choices, spot.rules, strict=True):
+        # Of a text that has to be one at all, its length is not told.
+        told = [r for r in rules if choice is not str or not isinstance(r, (MinLen, MaxLen))]
+        parts.append(", ".join([_a(choice), *limit_words(told)]))
+    return (", or " if any("," in part for part in parts) else " or ").join(dict.fromkeys(parts))
 
 
 def _a(choice: Any) -> str:

@@ -72,20 +72,17 @@ class Settings(Strict):
     @field_validator("args")
     @classmethod
     def _args_in_one_spelling(cls, args: dict[str, ArgValue]) -> dict[str, ArgValue]:
-        return canonical(args)
-
-    @field_validator("args")
-    @classmethod
-    def _args_hold_no_secret(cls, args: dict[str, ArgValue]) -> dict[str, ArgValue]:
+        found = canonical(args)
         refuse_secret_args(args)
-        return args
+        return found
 
 
 def _env_text(name: object, value: object) -> str:
     """A variable's text as the server must see it. Raises ValueError, without the value where it may be a secret."""
     if not isinstance(name, str) or not re.fullmatch(VARIABLE, name) or len(name) > 200:
         raise ValueError(
-            f"the key {str(name)[:60]!r}: must be {PATTERNS[VARIABLE]}; the value stands after the colon"
+            f"the key {str(name).partition('=')[0][:60]!r}: must be {PATTERNS[VARIABLE]}, and what is behind an = "
+            "stands after the colon"
         )
     if secret_name(name):
         raise ValueError(
