@@ -3,8 +3,9 @@
 import pytest
 
 from ablation.places import HOME
-from ablation.roofline.traffic import NotComputed, modules, traffic
+from ablation.roofline.traffic import NotComputed, traffic
 from ablation.study.catalogue import read_catalogue
+from ablation.study.linear import linear_layers
 from ablation.study.shape import shape_of
 
 LLAMA_8B = {
@@ -100,7 +101,10 @@ def test_parameters_are_those_published(model, total, active):
     embedding = shape.vocabulary * shape.hidden
     used = reads.layer_parameters + reads.head_parameters + embedding
     routed = sum(
-        n for layer in range(shape.layers) for _, n, choice in modules(shape, layer) if choice
+        linear.parameters
+        for layer in range(shape.layers)
+        for linear in linear_layers(shape, layer)
+        if linear.spread == "expert"
     )
     assert used / 1e9 == pytest.approx(active, rel=0.05)
     stored = used + routed * (reads.experts - reads.experts_per_token)

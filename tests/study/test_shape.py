@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from ablation.roofline.traffic import traffic
 from ablation.study.catalogue import read_catalogue
 from ablation.study.footprint import Parallel, footprint
 from ablation.study.shape import GIB, Shape, shape_of
@@ -130,9 +131,55 @@ def test_what_is_not_there_is_not_counted():
     half = weights_gb(num_local_experts=16, interleave_moe_layer_step=2)
     assert all_layers is not None
     assert half is not None
-    assert all_layers - half == pytest.approx(2 * 15 * 3 * 1024 * 4096 * 2 / 1e9)
+    # two layers with 16 experts in place of one MLP, and their routers
+    assert all_layers - half == pytest.approx(2 * (15 * 3 * 4096 + 16) * 1024 * 2 / 1e9)
     # Experts that no layer has
     assert weights_gb(n_routed_experts=8, first_k_dense_replace=4) == weights_gb()
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        {"hidden_act": "silu"},
+        {"hidden_act": "gelu"},
+        {"hidden_act": "gelu", "num_experts": 8, "num_experts_per_tok": 8, "moe_intermediate_size": 512},
+        {"hidden_act": "silu", "num_experts": 8, "num_experts_per_tok": 8, "moe_intermediate_size": 512,
+         "n_shared_experts": 1, "first_k_dense_replace": 2},
+        {"kv_lora_rank": 64, "q_lora_rank": 96, "qk_rope_head_dim": 16, "qk_nope_head_dim": 32, "v_head_dim": 32,
+         "index_topk": 8, "index_n_heads": 4, "index_head_dim": 32},
+        {"kv_lora_rank": 64, "qk_rope_head_dim": 16, "qk_nope_head_dim": 32, "v_head_dim": 32},
+    ],
+)  # fmt: skip
+def test_memory_and_traffic_count_the_same_parameters(config):
+    """A roofline said three matrices of a gelu MLP, and the memory of a GPU two."""
+    plain = {
+        "num_attention_heads": 8, "num_key_value_heads": 2, "num_hidden_layers": 4, "hidden_size": 1024,
+        "intermediate_size": 4096, "vocab_size": 1000, "tie_word_embeddings": True, "torch_dtype": "bfloat16",
+    } | config  # fmt: skip
+    found = shape_of(plain, "here")
+    assert found is not None
+    head = 1000 * 1024
+    weights = footprint(found, Parallel()).weights_bytes
+    # All experts are chosen for a token: what it is multiplied with is all that is stored.
+    assert weights == 2 * (traffic(plain).layer_parameters + head)
+
+
+@pytest.mark.parametrize(
+    ("config", "matrices"),
+    [
+        ({"hidden_act": "silu"}, 3),
+        ({"hidden_act": "gelu"}, 2),
+        ({"hidden_act": "relu2"}, 2),
+        ({"hidden_act": "gelu", "model_type": "gemma"}, 3),
+        ({"hidden_act": "gelu_pytorch_tanh", "model_type": "gemma3_text"}, 3),
+        ({"hidden_act": "gelu_pytorch_tanh", "model_type": "starcoder2"}, 2),
+    ],
+)
+def test_matrices_of_an_mlp(config, matrices):
+    plain = {"num_attention_heads": 8, "num_hidden_layers": 4, "hidden_size": 1024}
+    found = shape_of(plain | config, "here")
+    assert found is not None
+    assert found.mlp_matrices == matrices
 
 
 @pytest.mark.parametrize(

@@ -18,10 +18,11 @@ of them, fewer are read.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ablation.study.linear import bytes_each, linear_layers
 from ablation.study.shape import BF16_BYTES, Shape, shape_of
 
 INDEX_SCALE_BYTES = 4  # FP8 keys of the indexer with one FP32 scale for each 128
@@ -102,14 +103,16 @@ def traffic(
         raise NotComputed("config.json does not say how many experts a token uses")
     weights = expert = parameters = 0.0
     for layer in range(shape.layers):
-        for module, count, routed in modules(shape, layer):
-            size = _bytes_each(shape, f"model.layers.{layer}.{module}", element, online)
-            if routed:
-                expert += count * size
-                parameters += count * per_token
+        for linear in linear_layers(shape, layer):
+            size = bytes_each(shape, layer, linear, element_bytes=element, quantized_online=online)
+            if size is None:
+                raise NotComputed("the size of this format of weights is not known here")
+            if linear.spread == "expert":
+                expert += linear.parameters * size
+                parameters += linear.parameters * per_token
             else:
-                weights += count * size
-                parameters += count
+                weights += linear.parameters * size
+                parameters += linear.parameters
     head = float(shape.vocabulary * shape.hidden)
     kv_element = element if kv_cache_dtype in (None, "auto") else _kv_bytes(kv_cache_dtype)
     kv, index = _kv(shape, kv_element)
@@ -130,36 +133,6 @@ def traffic(
     )
 
 
-def modules(shape: Shape, layer: int) -> Iterator[tuple[str, float, bool]]:
-    """(module, parameters, routed) of a layer's linear layers; of routed experts, one. MLPs are gated (SwiGLU)."""
-    hidden, heads = shape.hidden, shape.heads
-    if shape.kv_lora:
-        qk = shape.nope_dim + shape.rope_dim
-        if shape.q_lora:
-            yield "self_attn.q_a_proj", hidden * shape.q_lora, False
-            yield "self_attn.q_b_proj", shape.q_lora * heads * qk, False
-        else:
-            yield "self_attn.q_proj", hidden * heads * qk, False
-        yield "self_attn.kv_a_proj_with_mqa", hidden * (shape.kv_lora + shape.rope_dim), False
-        yield "self_attn.kv_b_proj", shape.kv_lora * heads * (shape.nope_dim + shape.v_dim), False
-        yield "self_attn.o_proj", heads * shape.v_dim * hidden, False
-        if shape.index_heads:
-            index = shape.index_heads * shape.index_dim
-            yield "self_attn.indexer.wq_b", shape.q_lora * index, False
-            yield "self_attn.indexer.wk", hidden * (shape.index_dim + shape.index_heads), False
-    else:
-        yield "self_attn.q_proj", hidden * heads * shape.head_dim, False
-        yield "self_attn.k_proj", 2 * hidden * shape.kv_heads * shape.head_dim, False
-        yield "self_attn.o_proj", heads * shape.head_dim * hidden, False
-    if layer < shape.dense_layers:
-        yield "mlp.down_proj", 3 * hidden * shape.intermediate, False
-        return
-    yield "mlp.gate", hidden * shape.experts, False
-    yield "mlp.experts.0.down_proj", 3 * hidden * shape.moe_intermediate, True
-    if shape.shared_intermediate:
-        yield "mlp.shared_experts.down_proj", 3 * hidden * shape.shared_intermediate, False
-
-
 def _kv(shape: Shape, element: float) -> tuple[float, float]:
     """Bytes that a token takes in the KV cache, and in the indexer's, over all layers."""
     if not shape.kv_lora:
@@ -167,17 +140,6 @@ def _kv(shape: Shape, element: float) -> tuple[float, float]:
     latent = (shape.kv_lora + shape.rope_dim) * element * shape.layers
     index = (shape.index_dim + INDEX_SCALE_BYTES * shape.index_dim / 128) * shape.layers
     return latent, index
-
-
-def _bytes_each(shape: Shape, module: str, element: float, online: bool) -> float:
-    if module.endswith("mlp.gate"):  # routers stay as they are
-        return element
-    size = shape.weights.of(module) if shape.weights else None
-    if size is None:
-        raise NotComputed("the size of this format of weights is not known here")
-    if size == BF16_BYTES:
-        return 1.0 if online else element
-    return size
 
 
 def _element_bytes(dtype: str | None, *configs: Mapping[str, Any]) -> float:

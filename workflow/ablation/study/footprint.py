@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ablation.study.linear import Linear, bytes_each, linear_layers
 from ablation.study.shape import BF16_BYTES, Shape
 
 
@@ -80,42 +81,26 @@ def _weights_bytes(
     total *= stage / parallel.tensor
     total += shape.vision_parameters * element_bytes / parallel.tensor
     for layer in range(shape.layers):
-        for module, parameters in _modules(shape, parallel, layer):
-            each = shape.weights.of(f"model.layers.{layer}.{module}")
+        for linear in linear_layers(shape, layer):
+            each = bytes_each(
+                shape, layer, linear, element_bytes=element_bytes, quantized_online=quantized_online
+            )
             if each is None:
                 return None
-            if each == BF16_BYTES:
-                each = 1.0 if quantized_online else element_bytes
-            total += stage * parameters * each
+            total += stage * _on_one_gpu(shape, parallel, linear) * each
     return total
 
 
-def _modules(shape: Shape, parallel: Parallel, layer: int) -> list[tuple[str, float]]:
-    """(module, parameters on one GPU) of a layer's linear layers. The gate and the router are left out."""
-    tensor, hidden = parallel.tensor, shape.hidden
-    modules: list[tuple[str, float]] = []
-    if shape.kv_lora:
-        qk = shape.nope_dim + shape.rope_dim
-        # The projections down to the latents are whole on each GPU.
-        whole = hidden * (shape.q_lora + shape.kv_lora + shape.rope_dim)
-        split = (shape.q_lora or hidden) * shape.heads * qk
-        split += shape.kv_lora * shape.heads * (shape.nope_dim + shape.v_dim)
-        split += shape.heads * shape.v_dim * hidden
-        indexer = shape.index_dim * (shape.q_lora * shape.index_heads + hidden)
-        modules.append(("self_attn.o_proj", whole + split / tensor + indexer))
-    else:
-        query = 2 * hidden * shape.heads * shape.head_dim / tensor
-        keys = 2 * hidden * max(shape.kv_heads / tensor, 1) * shape.head_dim
-        modules.append(("self_attn.o_proj", query + keys))
-    # Which layers are dense matters only where a format names layers; they are taken to be the first.
-    if layer < shape.dense_layers:
-        modules.append(("mlp.down_proj", shape.mlp_matrices * hidden * shape.intermediate / tensor))
-        return modules
-    # Whole experts are spread over tensor x data ranks, cut ones over the tensor ranks.
-    ranks = tensor * parallel.data if parallel.experts_whole else tensor
-    routed = shape.experts * shape.mlp_matrices * hidden * shape.moe_intermediate / ranks
-    modules.append(("mlp.experts.0.down_proj", routed))
-    if shape.shared_intermediate:
-        shared = shape.mlp_matrices * hidden * shape.shared_intermediate / tensor
-        modules.append(("mlp.shared_experts.down_proj", shared))
-    return modules
+def _on_one_gpu(shape: Shape, parallel: Parallel, linear: Linear) -> float:
+    """Parameters of a linear layer, of all routed experts together, that one GPU holds."""
+    tensor = parallel.tensor
+    match linear.spread:
+        case "whole":
+            return linear.parameters
+        case "kv_heads":
+            return linear.parameters * max(1 / tensor, 1 / shape.kv_heads)
+        case "expert":
+            # Whole experts are spread over tensor x data ranks, cut ones over the tensor ranks.
+            ranks = tensor * parallel.data if parallel.experts_whole else tensor
+            return shape.experts * linear.parameters / ranks
+    return linear.parameters / tensor

@@ -19,7 +19,10 @@ KEY_VALUE_LAYERS = {"full_attention", "sliding_attention", "chunked_attention"}
 # Fields of models whose layers are not all attention: what those take is not known here.
 OTHER_LAYERS = ("mamba_d_state", "ssm_cfg", "hybrid_override_pattern", "linear_num_value_heads")
 # MLPs of two matrices; with every other activation they are taken to be gated, of three.
-UNGATED = {"relu", "relu2", "gelu", "gelu_new", "gelu_fast", "quick_gelu"}
+UNGATED = {"relu", "relu2", "gelu", "gelu_new", "gelu_fast", "quick_gelu", "xielu"}
+# Where the activation says nothing of it: Gemma's GeGLU is "gelu" in some of its configs (vllm/model_executor/models/
+# gemma.py), and StarCoder2's plain MLP "gelu_pytorch_tanh" (transformers, modeling_starcoder2.py).
+MATRICES = {"gemma": 3, "gemma2": 3, "gemma3": 3, "gemma3_text": 3, "starcoder2": 2}
 
 
 @dataclass(frozen=True)
@@ -139,7 +142,9 @@ def shape_of(config: Mapping[str, Any], source: str) -> Shape | None:
         kv_heads=kv_heads,
         head_dim=number("head_dim", default=hidden // heads),
         intermediate=number("intermediate_size_mlp", "intermediate_size"),
-        mlp_matrices=2 if text.get("hidden_act") in UNGATED else 3,
+        mlp_matrices=MATRICES.get(
+            str(text.get("model_type")), 2 if text.get("hidden_act") in UNGATED else 3
+        ),
         vocabulary=number("vocab_size"),
         tied=bool(text.get("tie_word_embeddings", config.get("tie_word_embeddings", False))),
         experts=experts,
