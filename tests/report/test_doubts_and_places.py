@@ -122,6 +122,7 @@ def test_the_place_in_the_block_has_its_table_and_a_warning_where_it_is_large(tm
             rows = (runs["block"] == block) & (runs["arm"] == arm) & (runs["model"] == "gqa-small")
             at = pd.Timestamp("2026-01-01", tz="UTC") + pd.Timedelta(hours=block, minutes=minute)
             runs.loc[rows, "started_at"] = at
+            runs.loc[rows, "ended_at"] = at + pd.Timedelta(minutes=4)
             if not minute:
                 runs.loc[rows, PRIMARY] *= 1 - slower / 100
     _, markdown = reported(plan, runs, tmp_path)

@@ -20,6 +20,7 @@ def study(orders, *, slower=0.0, arms=("off", "on"), cov=0.5, seed=0, levels=(1,
             rows = (runs["model"] == "gqa-small") & (runs["block"] == block) & (runs["arm"] == arm)
             at = start + pd.Timedelta(hours=block, minutes=10 * place)
             runs.loc[rows, "started_at"] = [at + pd.Timedelta(seconds=i) for i in range(rows.sum())]
+            runs.loc[rows, "ended_at"] = runs.loc[rows, "started_at"] + pd.Timedelta(minutes=4)
             if place == 0:
                 runs.loc[rows, PRIMARY] *= 1 - slower / 100
     return plan, runs
@@ -100,6 +101,13 @@ def test_a_level_that_an_arm_lacks_in_a_block_takes_no_part_there():
     row = position(runs[~whole], plan).iloc[0]
     assert row["n_blocks"] == 7
     assert row["difference_percent"] == pytest.approx(1.0, abs=0.05)
+
+
+def test_a_block_whose_launches_were_not_measured_together_has_no_places():
+    plan, runs = study(TWO, slower=1.0, cov=0.0)
+    away = (runs["arm"] == "on") & (runs["block"] == 3)
+    runs.loc[away, ["started_at", "ended_at"]] += pd.Timedelta(days=180)
+    assert position(runs, plan).iloc[0]["n_blocks"] == 7
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from scipy import stats
 from ablation.plan.plan import Plan
 from ablation.statistics.metrics import METRICS, PRIMARY
 from ablation.statistics.paired import Floats
+from ablation.statistics.premises import pairs_apart
 
 # An effect of the place is called large from this share of the equivalence margin on: a smaller one cannot move a
 # difference by more than a quarter of what the study calls one.
@@ -28,7 +29,8 @@ def position(runs: DataFrame, plan: Plan) -> DataFrame:
     ``runs`` is the aggregate; the place of a launch is its rank by ``started_at`` among the launches of its model and
     block. The value of a launch is the mean over levels of its log throughput, over those at which every arm has a
     usable run in this block. Blocks, arms and places have additive effects (least squares); with two arms this is the
-    test of a period effect in a crossover trial (Hills and Armitage 1979, Br. J. Clin. Pharmacol. 8, 7-20).
+    test of a period effect in a crossover trial (Hills and Armitage 1979, Br. J. Clin. Pharmacol. 8, 7-20). A block
+    whose launches were not measured together has no places.
     ``bias_percent`` is what the effect adds to the difference of the arms in these blocks: 0 where every arm was as
     often in every place. NaN where the blocks are too few, or their orders cannot tell places from arms.
     """
@@ -36,11 +38,14 @@ def position(runs: DataFrame, plan: Plan) -> DataFrame:
     if runs.empty:
         return DataFrame()
     metric = METRICS[PRIMARY]
+    apart = {(model, block) for model, _, block, _ in pairs_apart(runs, plan)}
     confidence = plan.study.design.confidence
     for model, entry in plan.models.items():
         if len(entry.arms) < 2:
             continue
-        values, places = _launches(runs[runs["model"] == model], entry.arms)
+        own = runs[runs["model"] == model]
+        together = [(model, int(block)) not in apart for block in own["block"]]
+        values, places = _launches(own[together], entry.arms)
         effects, errors, free = _effects(values, places)
         first = [int((places[:, i] == 0).sum()) for i in range(len(entry.arms))]
         for place in range(1, len(entry.arms)):
@@ -73,16 +78,15 @@ def _launches(runs: DataFrame, arms: list[str]) -> tuple[Floats, NDArray[np.int6
     frame = runs[["arm", "block", "concurrency", "started_at"]].assign(
         log=np.log(value, where=good, out=np.full(len(value), np.nan))
     )
-    values, places = [], []
-    for _, block in frame.groupby("block"):
-        table = block.pivot(index="concurrency", columns="arm", values="log")
-        table = table.reindex(columns=arms).dropna()
-        if len(table):
-            started = block.groupby("arm")["started_at"].min().reindex(arms)
-            values.append(table.mean().to_numpy())
-            places.append(started.rank(method="first").to_numpy(dtype=np.int64) - 1)
-    shape = (len(values), len(arms))
-    return np.reshape(values, shape), np.reshape(places, shape).astype(np.int64)
+    if frame.empty:
+        return np.empty((0, len(arms))), np.empty((0, len(arms)), dtype=np.int64)
+    logs = frame.pivot(index=["block", "concurrency"], columns="arm", values="log")
+    values = logs.reindex(columns=arms).dropna().groupby("block").mean()
+    started = frame.groupby(["block", "arm"])["started_at"].min().unstack()
+    started = started.reindex(columns=arms).dropna()
+    both = values.index.intersection(started.index)
+    places = started.loc[both].rank(axis=1, method="first").to_numpy(dtype=np.int64) - 1
+    return values.loc[both].to_numpy(dtype=np.float64), places
 
 
 def _effects(values: Floats, places: NDArray[np.int64]) -> tuple[Floats, Floats, int]:
