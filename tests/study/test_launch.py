@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from ablation.plan.container import unknown_gpus, visible_on_host
+from ablation.plan.container import inside, unknown_gpus, visible_on_host
 from ablation.study.launch import Docker, Podman
 from ablation.study.load import StudyError, load_study
 from tests.workflow.conftest import STUDY
@@ -36,6 +36,7 @@ def endpoints(**arms: dict) -> dict:
         (study({"kind": "docker", "image": DIGEST, "imgae": 1}), r"server\.launch\.imgae: .* did you mean 'image'"),
         (study({"kind": "docker", "image": DIGEST, "options": ["--restart=always"]}), "--restart: set by the workflow"),
         (study({"kind": "docker", "image": DIGEST, "options": ["-e", "A=b"]}), "-e: set by the workflow"),
+        (study({"kind": "docker", "image": DIGEST, "gpus": "4,5"}), r"server\.launch\.gpus: .* write device=4,5"),
         (study({"kind": "docker", "image": DIGEST, "options": ["-eA=b"]}), "-eA: set by the workflow"),
         (study({"kind": "docker", "image": DIGEST, "options": ["alpine", "sh"]}), "alpine: a word here would be"),
         (study({"kind": "docker", "image": DIGEST, "options": ["--init", "alpine"]}), "alpine: a word here would be"),
@@ -93,6 +94,9 @@ def test_an_image_is_its_digest_whatever_the_registry():
         (Docker, '"device=4,5"', "0,2,1", "4"),
         (Docker, '"device=4,5"', "GPU-bb", "GPU-bb"),
         (Docker, "2", None, "0,1"),
+        (Docker, '"device=5,4"', "0", "4"),
+        (Docker, "capabilities=utility", None, "0"),
+        (Podman, "5,4", "0", "4"),
         (Docker, "count=all", "1", "1"),
         (Podman, "4, 5", "1,0", "5,4"),
         (Podman, "2", None, "2"),
@@ -119,6 +123,42 @@ def test_the_gpus_of_a_container_are_watched_as_the_host_counts_them(kind, gpus,
 def test_devices_that_nobody_can_name_are_not_watched_as_the_first(platform, devices, unknown):
     launch = Docker(kind="docker", image=DIGEST, devices=devices)
     assert bool(unknown_gpus(launch, platform)) == unknown
+
+
+@pytest.mark.parametrize(
+    ("platform", "settings", "env"),
+    [
+        ("cuda", {"options": ["--runtime=nvidia"]}, {}),
+        ("cuda", {}, {"NVIDIA_VISIBLE_DEVICES": "4"}),
+        ("cuda", {"gpus": "device=4", "options": ["--privileged"]}, {}),
+        ("rocm", {"gpus": "device=4"}, {}),
+        ("rocm", {"devices": ["amd.com/gpu=1"]}, {}),
+    ],
+)
+def test_what_a_runtime_makes_of_it_is_not_guessed(platform, settings, env):
+    launch = Docker(kind="docker", image=DIGEST, **settings)
+    assert "cannot be told" in unknown_gpus(launch, platform, env)
+    assert unknown_gpus(Docker(kind="docker", image=DIGEST, gpus="device=4"), "cuda", {}) == ""
+
+
+def test_a_variable_of_the_host_that_is_not_handed_on_chooses_nothing_inside():
+    """On ROCm the server falls back to CUDA_VISIBLE_DEVICES, and the container is not given the shell's."""
+    client = {"CUDA_VISIBLE_DEVICES": "3", "HIP_VISIBLE_DEVICES": "1", "PATH": "/bin"}
+    assert inside("rocm", client, {"A": "b"}, ()) == {"HIP_VISIBLE_DEVICES": "1", "A": "b"}
+    assert inside("rocm", client, {}, ["CUDA_VISIBLE_DEVICES"]).keys() == {
+        "HIP_VISIBLE_DEVICES",
+        "CUDA_VISIBLE_DEVICES",
+    }
+    assert inside("cuda", client, {}, ()) == {"CUDA_VISIBLE_DEVICES": "3"}
+
+
+@pytest.mark.parametrize(
+    ("gpus", "option"),
+    [("all", "all"), ("2", "2"), ("device=4", "device=4"), ("device=4,5", '"device=4,5"'),
+     ('"device=4,5"', '"device=4,5"'), ("device=4,capabilities=utility", "device=4,capabilities=utility")],
+)  # fmt: skip
+def test_docker_takes_several_devices_in_quotes_only(gpus, option):
+    assert Docker(kind="docker", image=DIGEST, gpus=gpus).gpu_option(gpus) == ["--gpus", option]
 
 
 def test_gpus_by_platform_and_program():

@@ -34,6 +34,10 @@ VISIBLE = {
 }
 
 
+# By which the runtimes of the two makers choose GPUs, beside what the command line says.
+TOOLKITS = ("NVIDIA_VISIBLE_DEVICES", "AMD_VISIBLE_DEVICES")
+
+
 def cache_folder(launch: Container) -> str:
     """Folder of compiled kernels: one for each image, since another image is another compiler."""
     return f"{CACHES}/{launch.digest.removeprefix('sha256:')[:16]}"
@@ -110,12 +114,29 @@ def visible_on_host(launch: Container, environment: Mapping[str, str]) -> dict[s
     return {**environment, "CUDA_VISIBLE_DEVICES": ",".join(seen)}
 
 
-def unknown_gpus(launch: Container, platform: str) -> str:
-    """Why nobody knows which of the host's GPUs a container has; "" where they are known."""
+def inside(
+    platform: str, client: Mapping[str, str], env: Mapping[str, str], pass_env: Sequence[str]
+) -> dict[str, str]:
+    """The variables that a server in a container has, of those that choose among GPUs and of its own.
+
+    `client` is the environment of the program that starts the container, which hands on only what it is told to.
+    """
+    names = (*VISIBLE[platform], *pass_env)
+    return {name: client[name] for name in names if name in client} | dict(env)
+
+
+def unknown_gpus(launch: Container, platform: str, env: Mapping[str, str] | None = None) -> str:
+    """Why nobody knows which of the host's GPUs a container has; "" where they are known. `env`: the server's own."""
     if platform == "cpu":
         return ""
     whole = ("/dev/kfd", "/dev/dri", "amd.com/gpu=all", "nvidia.com/gpu=all")
     some = [device for device in launch.devices or [] if device.split(":")[0] not in whole]
+    # A toolkit's runtime chooses by variables of its own, and AMD's by its own order.
+    some += [word for word in launch.options if word.split("=")[0] == "--runtime"]
+    some += [name for name in TOOLKITS if name in (env or {})]
+    if launch.gpus and launch.gpus != "all":
+        some += [f"gpus: {launch.gpus}"] if platform == "rocm" else []
+        some += [word for word in launch.options if word == "--privileged"]  # sees all of them too
     return f"which of the host's GPUs {', '.join(some)} is cannot be told" if some else ""
 
 

@@ -17,7 +17,7 @@ from typing import Any
 from ablation.evidence import collect
 from ablation.evidence.launch import never_ready
 from ablation.files import write_json
-from ablation.plan.container import unknown_gpus, visible_on_host
+from ablation.plan.container import inside, unknown_gpus, visible_on_host
 from ablation.plan.plan import Session
 from ablation.session.endpoint import Endpoint, evidence_of
 from ablation.session.environment import scrub_error, scrubbed
@@ -122,18 +122,18 @@ def now() -> str:
 def _watch(study: Study, session: Session, server: AnyServer, folder: Path) -> Watch:
     visit = isinstance(server, Endpoint)
     why_not = "what this host's devices do says nothing of an endpoint's" if visit else ""
-    # A container's devices are named by the session's variables, not by those of its client.
-    environment = {**server.environment, **session.launch.env}
-    launch = study.server.launch
+    environment = dict(server.environment)
+    launch, platform, own = study.server.launch, study.hardware.platform, session.launch.env
     if isinstance(launch, Container):
-        environment = visible_on_host(launch, environment)
-        why_not = unknown_gpus(launch, study.hardware.platform)
+        handed_on = inside(platform, environment, own, study.server.pass_env)
+        environment = visible_on_host(launch, handed_on)
+        why_not = unknown_gpus(launch, platform, own)
     return Watch(
         folder,
         study.telemetry,
         request_for(
             study.telemetry,
-            study.hardware.platform,
+            platform,
             session.launch.gpus,
             server.command,
             environment,

@@ -181,14 +181,18 @@ class Container(Strict):
         return [*line, *self.options]
 
     def gpu_option(self, gpus: str) -> list[str]:
-        """How this program is asked for NVIDIA GPUs."""
-        return ["--gpus", gpus]
+        """How this program is asked for NVIDIA GPUs: without quotes Docker takes the 5 of `device=4,5` for a count."""
+        several = (
+            gpus.startswith("device=") and "," in gpus and "=" not in gpus.removeprefix("device=")
+        )
+        return ["--gpus", f'"{gpus}"' if several else gpus]
 
     def given_gpus(self) -> list[str] | None:
         """Which of the host's NVIDIA GPUs `gpus` names, by index or UUID, in the container's order; None for all.
 
         Docker takes `all`, a number (the first so many) and `"device=4,5"`, beside other fields (docker/cli,
-        opts/gpus.go).
+        opts/gpus.go), and gives one where neither is said. However they are listed, a container counts them as the host
+        does.
         """
         named: list[str] = []
         of_devices = False
@@ -200,7 +204,7 @@ class Container(Strict):
             elif name == "count" or not equals:
                 count = value or name
                 return [str(i) for i in range(int(count))] if count.isdigit() else None
-        return named or None
+        return _in_order(named) or ["0"]
 
     @property
     def program(self) -> str:
@@ -212,6 +216,16 @@ class Docker(Container):
     """A container of Docker."""
 
     kind: Literal["docker"] = Field(description="`docker` or `podman`")
+
+    @field_validator("gpus")
+    @classmethod
+    def _gpus_as_docker_reads_them(cls, gpus: str | None) -> str | None:
+        if gpus is not None and re.fullmatch(r"\s*\d+(\s*,\s*\d+)+\s*", gpus):
+            listed = re.sub(r"\s", "", gpus)
+            raise ValueError(
+                f"Docker takes a number for a count; write device={listed} for these GPUs"
+            )
+        return gpus
 
 
 class Podman(Container):
@@ -230,7 +244,12 @@ class Podman(Container):
     def given_gpus(self) -> list[str] | None:
         """Which of the host's NVIDIA GPUs `gpus` names, by index or UUID, in the container's order; None for all."""
         named = [gpu.strip() for gpu in (self.gpus or "all").split(",")]
-        return None if "all" in named else named
+        return None if "all" in named else _in_order(named)
+
+
+def _in_order(gpus: list[str]) -> list[str]:
+    """GPUs as a container counts them: by the host's indices, where they are named by these."""
+    return sorted(gpus, key=int) if all(gpu.isdigit() for gpu in gpus) else gpus
 
 
 class Endpoint(Strict):
