@@ -12,6 +12,7 @@ from pandas import DataFrame
 
 from ablation.figures.layout import (
     MOST_PANELS,
+    apart,
     dodge,
     foot,
     keep,
@@ -77,6 +78,7 @@ def _panel(ax: Axes, rows: DataFrame, plan: Plan, *, relative: bool, dense: bool
     ax.plot(ends, [100, 100] if relative else ends, color=INK, linewidth=0.9, zorder=1)
     styles = arm_styles(plan)
     present = [arm for arm in styles if (rows["arm"] == arm).any()]
+    step = apart(plan.levels, max(len(present), 1))
     points: dict[str, Any] = {
         "linestyle": "none",
         "markersize": 5.5,
@@ -86,7 +88,8 @@ def _panel(ax: Axes, rows: DataFrame, plan: Plan, *, relative: bool, dense: bool
     for place, arm in enumerate(present):
         style, own = styles[arm], rows[rows["arm"] == arm]
         level = own["concurrency"].to_numpy(dtype=float)
-        x = dodge(level, place, len(present)) * _spread(own["block"].to_numpy(dtype=float))
+        x = dodge(level, place, len(present), step)
+        x = x * _spread(own["block"].to_numpy(dtype=float), step)
         y = own["achieved_concurrency"].to_numpy(dtype=float)
         y = 100 * y / level if relative else y
         short = own["gates_failed"].map(lambda gates: GATE in list(gates)).to_numpy(dtype=bool)
@@ -135,7 +138,7 @@ def _failed(ax: Axes, rows: DataFrame) -> None:
             ax.plot([], [], linestyle="none", color=INK, label=f"{words}, n = {count}", **marks)
 
 
-def _spread(blocks: Any) -> Any:
-    """A small factor by block, so that equal points of a level stand beside one another."""
+def _spread(blocks: Any, step: float) -> Any:
+    """A small factor by block, less than their arm's ``step``: equal points of a level stand beside one another."""
     most = blocks.max(initial=1)
-    return 1.018 ** ((blocks - (most + 1) / 2) / max(most / 2, 1))
+    return (step**0.4) ** ((blocks - (most + 1) / 2) / max(most / 2, 1))

@@ -13,6 +13,7 @@ from pandas import DataFrame
 
 from ablation.figures.layout import (
     MOST_PANELS,
+    apart,
     dodge,
     errors,
     foot,
@@ -80,11 +81,12 @@ def _energy(ax: Axes, plan: Plan, model: str, rows: DataFrame) -> None:
     ax.set_title(model_title(plan, model))
     ax.set_ylabel(f"{METRICS[ENERGY].title.capitalize()} (J)")
     styles = arm_styles(plan)
+    step = apart(plan.levels, len(styles))
     for i, (arm, style) in enumerate(styles.items()):
         own = rows[rows["arm"] == arm].sort_values("concurrency")
         if len(own):
             ax.errorbar(
-                dodge(own["concurrency"], i, len(styles)),
+                dodge(own["concurrency"], i, len(styles), step),
                 own["mean"].to_numpy(dtype=float),
                 yerr=errors(own["mean"], own["low"], own["high"]),
                 label=f"{literal(style.label)}, {of_launches(own['n'])}",
@@ -106,12 +108,13 @@ def _power(ax: Axes, plan: Plan, runs: DataFrame) -> None:
     ax.set_ylabel("Mean power in the window (W)")
     usable = runs[runs["usable"].astype(bool) & runs[POWER].notna()]
     styles = arm_styles(plan)
+    step = apart(plan.levels, len(styles))
     for i, (arm, style) in enumerate(styles.items()):
         own = usable[usable["arm"] == arm]
         if len(own):
             by_level = own.groupby("concurrency")[POWER].agg(["mean", "min", "max"])
             ax.errorbar(
-                dodge(by_level.index, i, len(styles)),
+                dodge(by_level.index, i, len(styles), step),
                 np.asarray(by_level["mean"], dtype=float),
                 yerr=errors(by_level["mean"], by_level["min"], by_level["max"]),
                 capsize=3,

@@ -39,6 +39,7 @@ MOST_MODELS = 4
 DEEP = 8.0
 # Width of each range of quantiles in points, widest range first; drawn only where the observations
 # can bound its ends.
+# Of three arms; of more they are narrower.
 RANGES = ((0.01, 0.99, 0.8), (0.10, 0.90, 2.6), (0.25, 0.75, 5.5))
 BARS = (
     "Usable launches pooled. Marker: median. Thick, middle and thin bar: 25-75 %, 10-90 % and 1-99 % of the "
@@ -92,17 +93,18 @@ def _panel(ax: Axes, rows: DataFrame, plan: Plan) -> None:
         return
     bars = len(plan.levels) <= MOST_TICKS
     step = roomy(plan.levels, len(present))
+    narrow = min(1.0, 3 / len(present))
     for place, arm in enumerate(present):
         own = rows[rows["arm"] == arm].sort_values("concurrency")
         x = dodge(own["concurrency"], place, len(present), step)
-        _ranges(ax, x, own, styles[arm], bars=bars)
+        _ranges(ax, x, own, styles[arm], narrow, bars=bars)
         for at, medians in zip(x, own["launch_medians_s"] if bars else [], strict=False):
             ax.plot(
                 np.full(len(medians), at),
                 1e3 * np.asarray(medians, dtype=float),
                 linestyle="none",
                 marker="_",
-                markersize=6.5,
+                markersize=6.5 * narrow,
                 markeredgewidth=0.6,
                 color=INK,
                 zorder=2.5,
@@ -115,7 +117,9 @@ def _panel(ax: Axes, rows: DataFrame, plan: Plan) -> None:
     level_axis(ax, plan.levels, 1.15 * step ** (len(present) / 2))
 
 
-def _ranges(ax: Axes, x: Any, rows: DataFrame, style: ArmStyle, *, bars: bool) -> None:
+def _ranges(
+    ax: Axes, x: Any, rows: DataFrame, style: ArmStyle, narrow: float, *, bars: bool
+) -> None:
     orders = np.asarray(rows["orders"].iloc[0], dtype=float)
     values = 1e3 * np.stack([np.asarray(q, dtype=float) for q in rows["quantiles_s"]])
     seen = rows["observations"].to_numpy(dtype=float)
@@ -123,7 +127,14 @@ def _ranges(ax: Axes, x: Any, rows: DataFrame, style: ArmStyle, *, bars: bool) -
         ok = seen >= observations_needed(high)
         ends = [values[:, int(np.abs(orders - order).argmin())] for order in (low, high)]
         if bars:
-            ax.vlines(x[ok], ends[0][ok], ends[1][ok], color=style.color, linewidth=width, zorder=2)
+            ax.vlines(
+                x[ok],
+                ends[0][ok],
+                ends[1][ok],
+                color=style.color,
+                linewidth=width * narrow,
+                zorder=2,
+            )
         elif low > 0.01:
             bottom, top = np.where(ok, ends, np.nan)
             ax.fill_between(x, bottom, top, color=style.color, alpha=0.16, linewidth=0.5, zorder=1)
@@ -135,7 +146,7 @@ def _ranges(ax: Axes, x: Any, rows: DataFrame, style: ArmStyle, *, bars: bool) -
         linestyle=style.line,
         linewidth=0.9,
         marker=style.marker if bars else None,
-        markersize=5.5,
+        markersize=5.5 * narrow**0.5,
         markerfacecolor="white",
         zorder=3,
     )

@@ -47,9 +47,17 @@ def model_title(plan: Plan, model: str, more: str = "", width: int = TITLE_WIDTH
     return literal(textwrap.fill(f"{name}{more}", width))
 
 
-def dodge(levels: Any, place: int, count: int, step: float = DODGE) -> Any:
+def dodge(levels: Any, place: int, count: int, step: float) -> Any:
     """The levels, moved a little for the arm at this place among ``count``."""
     return np.asarray(levels, dtype=float) * step ** (place - (count - 1) / 2)
+
+
+def apart(levels: Sequence[int], count: int) -> float:
+    """The step of ``dodge`` for ``count`` arms: ``DODGE``, or less where the next level or the panel's end is near."""
+    ends = np.log10(sorted(levels))
+    between = 0.8 * np.diff(ends).min(initial=np.inf) / count
+    outside = np.log10(1.2) / max((count - 1) / 2, 0.5)
+    return float(min(DODGE, 10 ** min(between, outside)))
 
 
 def roomy(levels: Sequence[int], count: int) -> float:
@@ -107,4 +115,8 @@ def key(figure: Figure, plan: Plan, rows: DataFrame) -> None:
             line: Any = {"color": style.color, "marker": style.marker, "linestyle": style.line}
             label = f"{literal(style.label)}, {of_launches(own['n'])} launches"
             handles.append(Line2D([], [], label=label, **line))
-    figure.legend(handles=handles, loc="outside upper left", ncols=min(len(handles), 4), fontsize=9)
+    # A letter of this size takes about 0.075 inches, a handle and its gaps six of them.
+    widest = max((len(handle.get_label()) for handle in handles), default=0)
+    abreast = int(figure.get_figwidth() / (0.075 * (widest + 6)))
+    ncols = max(1, min(len(handles), 4, abreast))
+    figure.legend(handles=handles, loc="outside upper left", ncols=ncols, fontsize=9)

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 from pandas import DataFrame
 
-from ablation.figures.layout import MOST_MODELS, foot, keep
+from ablation.figures.layout import MOST_MODELS, apart, dodge, foot, keep
 from ablation.figures.style import (
     MUTED,
     arm_styles,
@@ -24,8 +24,6 @@ from ablation.figures.style import (
 from ablation.plan.plan import Plan
 from ablation.statistics.metrics import METRICS, PRIMARY
 
-# Arms are drawn this far apart (a fraction of the level): intervals do not hide one another.
-DODGE = 0.03
 # Letters of a title that fit over a panel.
 TITLE_WIDTH = 44
 
@@ -61,15 +59,14 @@ def draw(plan: Plan, *, arms: DataFrame, metric: str = PRIMARY) -> Figure:
 def _panel(ax: Axes, model: str, rows: DataFrame, plan: Plan) -> bool:
     """Draw one model; whether it has anything to show."""
     ax.set_title(literal(textwrap.fill(plan.model_title(model), TITLE_WIDTH)))
-    drawn, highest = 0, 0.0
-    for i, (arm, style) in enumerate(arm_styles(plan).items()):
-        own = rows[(rows["arm"] == arm) & (rows["n"] > 0)] if not rows.empty else rows
-        if own.empty:
-            continue
-        drawn += 1
+    styles, highest = arm_styles(plan), 0.0
+    told = rows[rows["n"] > 0] if not rows.empty else rows
+    drawn = [arm for arm in styles if not told.empty and (told["arm"] == arm).any()]
+    step = apart(plan.levels, len(drawn)) if drawn else 1.0
+    for place, arm in enumerate(drawn):
+        own, style = told[told["arm"] == arm].sort_values("concurrency"), styles[arm]
         highest = max(highest, float(own["mean"].max()))
-        own = own.sort_values("concurrency")
-        x = own["concurrency"].to_numpy(dtype=float) * (1 + DODGE) ** (i % 2)
+        x = dodge(own["concurrency"], place, len(drawn), step)
         mean = own["mean"].to_numpy(dtype=float)
         errors = np.nan_to_num([mean - own["low"], own["high"] - mean], nan=0.0, posinf=0.0)
         n = own["n"].to_numpy()
@@ -99,7 +96,7 @@ def _panel(ax: Axes, model: str, rows: DataFrame, plan: Plan) -> bool:
         ax.set_ylim(0, min(max(ax.get_ylim()[1], 1.03 * highest), 1.6 * highest))
         ax.legend(loc="upper left", fontsize=8.5)
     _excluded(ax, model, plan, alone=not drawn)
-    return drawn > 0
+    return bool(drawn)
 
 
 def _excluded(ax: Axes, model: str, plan: Plan, *, alone: bool) -> None:

@@ -11,6 +11,7 @@ from pandas import DataFrame
 
 from ablation.figures.layout import (
     MOST_PANELS,
+    apart,
     dodge,
     errors,
     foot,
@@ -94,13 +95,14 @@ def _of(table: DataFrame, model: str) -> DataFrame:
 def _cov(ax: Axes, rows: DataFrame, floor: DataFrame, plan: Plan) -> None:
     styles = arm_styles(plan)
     present = [arm for arm in styles if (rows["arm"] == arm).any()]
+    step = apart(plan.levels, max(len(present), 1))
     top = 0.0
     for place, arm in enumerate(present):
         own = rows[rows["arm"] == arm].sort_values("concurrency")
         style = styles[arm]
         cov = own["cov_percent"].to_numpy(dtype=float)
         top = max(top, np.nanmax(cov, initial=0.0))
-        x = dodge(own["concurrency"], place, len(present))
+        x = dodge(own["concurrency"], place, len(present), step)
         marks: Any = {"color": style.color, "linestyle": style.line, "linewidth": 1.1}
         marks["label"] = f"{literal(style.label)}, {of_launches(own['n'])}"
         if len(own) > MOST_BARS:
@@ -125,8 +127,14 @@ def _cov(ax: Axes, rows: DataFrame, floor: DataFrame, plan: Plan) -> None:
         )
     level_axis(ax, plan.levels)
     # The interval of two or three launches reaches to many times the CoV: the CoVs must stay readable.
-    ax.set_ylim(0, max(min(ax.get_ylim()[1], 3.2 * max(top, 0.6 * reach)), 1e-3) * 1.25)
+    height = max(min(ax.get_ylim()[1], 3.2 * max(top, 0.6 * reach)), 1e-3)
+    ax.set_ylim(0, height * (1.25 + _legend_room(len(present) - 3)))
     ax.legend(loc="upper right", fontsize=8.5)
+
+
+def _legend_room(more: int) -> float:
+    """Share of the axis that so many more lines of a legend take."""
+    return 0.1 * max(more, 0)
 
 
 def _parts(ax: Axes, rows: DataFrame, plan: Plan) -> None:
@@ -135,13 +143,14 @@ def _parts(ax: Axes, rows: DataFrame, plan: Plan) -> None:
         notice(ax, "too few launches or slices to split the spread")
         return
     present = [arm for arm in styles if (rows["arm"] == arm).any()]
+    step = apart(plan.levels, len(present))
     for place, arm in enumerate(present):
         own = rows[rows["arm"] == arm].sort_values("concurrency")
         style = styles[arm]
         for column, word in (("between_percent", "between"), ("within_percent", "within")):
             filled = word == "between"
             ax.plot(
-                dodge(own["concurrency"], place, len(present)),
+                dodge(own["concurrency"], place, len(present), step),
                 own[column].to_numpy(dtype=float),
                 color=style.color,
                 marker=style.marker if len(own) <= MOST_BARS else None,
@@ -152,5 +161,5 @@ def _parts(ax: Axes, rows: DataFrame, plan: Plan) -> None:
                 label=f"{literal(style.label)}, {word}",
             )
     level_axis(ax, plan.levels)
-    ax.set_ylim(0, ax.get_ylim()[1] * 1.35)
+    ax.set_ylim(0, ax.get_ylim()[1] * (1.35 + _legend_room(len(present) - 3)))
     ax.legend(loc="upper right", fontsize=8, ncols=2)
