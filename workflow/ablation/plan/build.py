@@ -27,11 +27,13 @@ from ablation.plan.plan import (
 from ablation.plan.resolved import resolve
 from ablation.plan.spec import run_spec, spec_hash
 from ablation.plan.vocabulary import vocabulary_of
-from ablation.study.catalogue import Catalogue, Entry, entry_of
+from ablation.study.catalogue import Catalogue, Entry, When, entry_of
 from ablation.study.config import Study
+from ablation.study.gpus import read_gpus
 from ablation.study.launch import Endpoint
 from ablation.study.limits import Computed, check_limits, computed_of
 from ablation.study.load import StudyError
+from ablation.study.oversights import oversights
 from ablation.study.shape import GIB
 from ablation.study.support import Verdict, support_of
 from ablation.study.workload import mean_tokens
@@ -92,8 +94,19 @@ def build_plan(study: Study, catalogue: Catalogue) -> Plan:
             build_session(study, entries[model], model, arm, block, rank)
             for rank, (model, arm, block) in enumerate(order, start=1)
         ],
-        warnings=[*advice(study, models, vocabularies), *doubtful, *map(_caution_text, cautions)],
+        warnings=[
+            *oversights(study, entries, read_gpus(), _conditions(catalogue)),
+            *advice(study, models, vocabularies),
+            *doubtful,
+            *map(_caution_text, cautions),
+        ],
     )
+
+
+def _conditions(catalogue: Catalogue) -> list[When]:
+    """The conditions of the catalogue's statements: they name the architectures that something is known of."""
+    own = [statement.when for entry in catalogue.models.values() for statement in entry.support]
+    return [*own, *(rule.when for rule in catalogue.rules)]
 
 
 def config_hash(study: Study) -> str:
